@@ -1,0 +1,194 @@
+/**
+ * The nouns that cross folders. Plain data: no GPU, no network, no text, no runtime.
+ *
+ * @module
+ */
+
+/** How the next token of a sequence is chosen. Text-level stops live in server/, not here. */
+export interface SamplingParams {
+  /** Most tokens to generate. */
+  readonly maxTokens: number;
+  /** 0 means greedy: the highest logit, the lowest id on a tie. */
+  readonly temperature: number;
+  /** Nucleus: smallest set of tokens whose probability reaches it; 1 keeps all. */
+  readonly topP: number;
+  /** Keep this many tokens; 0 keeps all. */
+  readonly topK: number;
+  /** Keep tokens with at least this share of the most probable one; 0 keeps all. */
+  readonly minP: number;
+  /** 32-bit seed of the counter-based generator; same seed, same tokens. */
+  readonly seed: number;
+  /** Subtracted once from the logit of every token generated so far. */
+  readonly presencePenalty: number;
+  /** Subtracted from a generated token's logit for each time it appeared. */
+  readonly frequencyPenalty: number;
+  /** Divides positive and multiplies negative logits of tokens seen in prompt or output; 1 is off. */
+  readonly repetitionPenalty: number;
+  /** Token ids that end the sequence and are not part of its text. */
+  readonly stopTokenIds: readonly number[];
+}
+
+/** Greedy decoding of at most 16 tokens, nothing penalised: the base that callers spread over. */
+export const DEFAULT_SAMPLING: SamplingParams = {
+  maxTokens: 16,
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  seed: 0,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  repetitionPenalty: 1,
+  stopTokenIds: [],
+};
+
+/** Why a sequence ended: a stop token, its length limit, or the caller. */
+export type FinishReason = "stop" | "length" | "abort";
+
+/** KV slots in one block. */
+export const BLOCK_SIZE = 16;
+
+/**
+ * What the sampling stage needs to draw one token. Stateless: everything comes with the batch, so
+ * that any stage can draw it again after a recovery.
+ */
+export interface SampleRequest {
+  readonly temperature: number;
+  readonly topP: number;
+  readonly topK: number;
+  readonly minP: number;
+  readonly seed: number;
+  /** How many tokens the sequence had generated before this one: the counter of the generator. */
+  readonly tokenIndex: number;
+  /** Present only when a penalty is on. */
+  readonly penalties?: PenaltyRequest;
+}
+
+/** Token counts of one sequence, for the penalties. */
+export interface PenaltyRequest {
+  readonly presence: number;
+  readonly frequency: number;
+  readonly repetition: number;
+  /** Distinct token ids of prompt and output. */
+  readonly tokenIds: Uint32Array;
+  /** Times each id appears in the output, parallel to `tokenIds`; 0 if in the prompt only. */
+  readonly outputCounts: Uint32Array;
+}
+
+/** One sequence's share of a batch: consecutive tokens at consecutive positions. */
+export interface BatchSlice {
+  readonly sequenceId: number;
+  /** Position in the sequence of the slice's first token. */
+  readonly startPosition: number;
+  /** Tokens of this slice, at least 1. A decode has exactly 1. */
+  readonly tokenIds: Uint32Array;
+  /** All blocks of the sequence so far, covering positions [0, startPosition + tokenIds.length). */
+  readonly blockTable: Uint32Array;
+  /** Set when the slice ends at the newest known token: draw the next one. */
+  readonly sample?: SampleRequest;
+}
+
+/** What one step runs. Decided by the scheduler on the coordinator; stages only obey. */
+export interface Batch {
+  readonly stepId: number;
+  readonly slices: readonly BatchSlice[];
+}
+
+/** Tokens in a batch, over all slices. */
+export function numBatchTokens(batch: Batch): number {
+  let numTokens = 0;
+  for (const slice of batch.slices) numTokens += slice.tokenIds.length;
+  return numTokens;
+}
+
+/** One drawn token, on its way up. */
+export interface TokenOutput {
+  readonly sequenceId: number;
+  readonly tokenId: number;
+}
+
+/** The layers `[startLayer, endLayer)` of a model, and whether its ends belong to the shard. */
+export interface Shard {
+  readonly startLayer: number;
+  readonly endLayer: number;
+  readonly hasEmbedding: boolean;
+  readonly hasHead: boolean;
+}
+
+/** Cuts `numLayers` layers into `numStages` contiguous shards of nearly equal size. */
+export function splitLayers(numLayers: number, numStages: number): Shard[] {
+  if (!Number.isInteger(numStages) || numStages < 1 || numStages > numLayers) {
+    throw new RangeError(
+      `Cannot split ${numLayers} layers into ${numStages} stages: use 1 to ${numLayers}`,
+    );
+  }
+  return Array.from({ length: numStages }, (_, stage) => ({
+    startLayer: Math.floor((stage * numLayers) / numStages),
+    endLayer: Math.floor(((stage + 1) * numLayers) / numStages),
+    hasEmbedding: stage === 0,
+    hasHead: stage === numStages - 1,
+  }));
+}
+
+/** Rotary position embedding of a model. */
+export interface RopeConfig {
+  readonly theta: number;
+  /** Leading dimensions of a head that rotate; the rest pass through. */
+  readonly rotaryDim: number;
+  /** Pairs are (2i, 2i+1) as GGUF's llama stores them, else (i, i + rotaryDim/2). */
+  readonly isInterleaved: boolean;
+  readonly scaling:
+    | { readonly type: "none" }
+    | { readonly type: "linear"; readonly factor: number }
+    | {
+      readonly type: "llama3";
+      readonly factor: number;
+      readonly lowFreqFactor: number;
+      readonly highFreqFactor: number;
+      readonly originalMaxPositions: number;
+    }
+    /** Divisors per pair, as GGUF's `rope_freqs.weight` stores them. */
+    | { readonly type: "factors"; readonly factors: readonly number[] };
+}
+
+/** Everything about a model that shapes, kernels and the scheduler need. Sizes in elements. */
+export interface ModelConfig {
+  /** Hugging Face `model_type`; the key of models/registry.ts. */
+  readonly modelType: string;
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly numLayers: number;
+  readonly numHeads: number;
+  readonly numKvHeads: number;
+  readonly headDim: number;
+  readonly rmsNormEps: number;
+  readonly rope: RopeConfig;
+  /** Longest sequence the model was trained for. */
+  readonly maxPositions: number;
+  /** The head reuses the embedding matrix. */
+  readonly isTied: boolean;
+  /** Which projections carry a bias vector. */
+  readonly hasQkvBias: boolean;
+  readonly hasOutputBias: boolean;
+  readonly hasMlpBias: boolean;
+  /** RMS norm over each query and key head before rope. */
+  readonly hasQkNorm: boolean;
+  /** Per layer: how many latest positions a query sees; null means all. */
+  readonly slidingWindows: readonly (number | null)[];
+  readonly bosTokenId: number | null;
+  readonly eosTokenIds: readonly number[];
+}
+
+/** A sequence as the scheduler keeps it: its tokens and where their K and V live. */
+export interface Sequence {
+  readonly id: number;
+  readonly sampling: SamplingParams;
+  readonly numPromptTokens: number;
+  /** Prompt, then output. Grows at the end only. */
+  readonly tokenIds: number[];
+  /** Tokens whose K and V are in the cache: a prefix of `tokenIds`. */
+  numCachedTokens: number;
+  /** Blocks that hold them, in order. */
+  readonly blockTable: number[];
+}

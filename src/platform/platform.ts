@@ -1,0 +1,61 @@
+/**
+ * What a runtime must offer. Implemented by browser.ts, deno.ts and node.ts, which are the only
+ * files that name a runtime; everyone else gets a `Platform` passed in.
+ *
+ * @module
+ */
+
+/** A runtime, as the roles see it. */
+export interface Platform {
+  readonly name: "browser" | "deno" | "node";
+  readonly gpu: GpuProvider;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  openStore(name: string): Promise<Store>;
+}
+
+/** Where devices come from. */
+export interface GpuProvider {
+  /** Every adapter that can be had, best first. Empty when there is none. */
+  listAdapters(): Promise<readonly AdapterChoice[]>;
+}
+
+/** One adapter that can be opened. */
+export interface AdapterChoice {
+  readonly adapter: GPUAdapter;
+  /** Which implementation of WebGPU it belongs to. */
+  readonly backend: "dawn" | "wgpu" | "browser";
+  /** Runs on the CPU. */
+  readonly isSoftware: boolean;
+  /** What the user should know before using it, in one line. */
+  readonly warning?: string;
+  /** Keeps the event loop turning while a promise of the device is pending; ends with `wait`. */
+  pump<T>(wait: Promise<T>): Promise<T>;
+}
+
+/** Time in milliseconds from an arbitrary origin, and delays. */
+export interface Clock {
+  now(): number;
+  /** Resolves after `delayMs`; rejects with the signal's reason when aborted. */
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** Random numbers for ids and seeds, never for sampling tokens. */
+export interface Rng {
+  /** Uniform over [0, 2^32). */
+  uint32(): number;
+}
+
+/** A named place for downloaded bytes that survives a restart. Keys are relative paths with `/`. */
+export interface Store {
+  /** Size in bytes, or null when there is no such entry. */
+  size(key: string): Promise<number | null>;
+  /** Bytes [start, end); throws a RangeError when the entry is shorter. */
+  read(key: string, range: { start: number; end: number }): Promise<Uint8Array>;
+  /** Writes `bytes` at `offset`, growing the entry as needed. */
+  write(key: string, bytes: Uint8Array, offset: number): Promise<void>;
+  /** Atomically renames an entry, replacing the target. */
+  rename(from: string, to: string): Promise<void>;
+  remove(key: string): Promise<void>;
+  list(prefix: string): Promise<readonly string[]>;
+}
