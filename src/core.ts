@@ -45,6 +45,17 @@ export const DEFAULT_SAMPLING: SamplingParams = {
 /** Why a sequence ended: a stop token, its length limit, or the caller. */
 export type FinishReason = "stop" | "length" | "abort";
 
+/** How a weight's bytes are stored; the names are GGUF's. */
+export type WeightFormat =
+  | "f32"
+  | "f16"
+  | "bf16"
+  | "q4_0"
+  | "q4_1"
+  | "q8_0"
+  | "q4_k"
+  | "q6_k";
+
 /** KV slots in one block. */
 export const BLOCK_SIZE = 16;
 

@@ -1,0 +1,44 @@
+import { type GpuContext, GpuMemoryError } from "./context.ts";
+
+/** How a buffer is used; all of ours can be written by the queue and copied from. */
+export type BufferRole = "storage" | "uniform" | "readback";
+
+/**
+ * Allocates `sizeBytes` (rounded up to 16) of GPU memory inside error scopes.
+ * Throws a GpuMemoryError that says what was wanted.
+ */
+export async function allocate(
+  context: GpuContext,
+  request: { readonly label: string; readonly sizeBytes: number; readonly role?: BufferRole },
+): Promise<GPUBuffer> {
+  const { device, capabilities } = context;
+  const size = Math.max(16, Math.ceil(request.sizeBytes / 16) * 16);
+  const refuse = (why: string) =>
+    new GpuMemoryError(
+      `Cannot allocate ${formatBytes(size)} of GPU memory for "${request.label}": ${why}`,
+    );
+  if (size > capabilities.maxBufferBytes) {
+    throw refuse(`the adapter's largest buffer is ${formatBytes(capabilities.maxBufferBytes)}`);
+  }
+  device.pushErrorScope("validation");
+  device.pushErrorScope("out-of-memory");
+  const buffer = device.createBuffer({ label: request.label, size, usage: usageOf(request.role) });
+  const errors = Promise.all([device.popErrorScope(), device.popErrorScope()]);
+  const error = (await context.wait(errors)).find((found) => found !== null);
+  if (error === undefined || error === null) return buffer;
+  buffer.destroy();
+  throw refuse(error.message);
+}
+
+function usageOf(role: BufferRole = "storage"): number {
+  if (role === "readback") return GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+  const kind = role === "uniform" ? GPUBufferUsage.UNIFORM : GPUBufferUsage.STORAGE;
+  return kind | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+}
+
+/** Bytes for people: 1.5 GiB. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  return `${+(bytes / 1024 ** power).toFixed(power === 0 ? 0 : 2)} ${units[power]}`;
+}

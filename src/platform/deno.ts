@@ -1,0 +1,85 @@
+/**
+ * The Deno runtime: Dawn first, Deno's own WebGPU as the fallback.
+ *
+ * @module
+ */
+import { listDawnAdapters } from "./dawn.ts";
+import type { AdapterChoice, Clock, GpuProvider, Rng } from "./platform.ts";
+
+/** Options of the Deno GPU provider. */
+export interface DenoGpuOptions {
+  /** `auto` takes Dawn and falls back to Deno's built-in WebGPU. */
+  readonly backend: "auto" | "dawn" | "wgpu";
+  /** Passed to Dawn: no validation, no robustness. */
+  readonly isTrusted: boolean;
+}
+
+/** WebGPU in Deno. */
+export function denoGpu(options: DenoGpuOptions): GpuProvider {
+  return {
+    async listAdapters() {
+      const choices: AdapterChoice[] = [];
+      if (options.backend !== "wgpu") {
+        choices.push(...await listDawnAdapters({ isTrusted: options.isTrusted, pump }));
+      }
+      if (options.backend === "wgpu" || choices.length === 0 && options.backend === "auto") {
+        choices.push(...await listBuiltInAdapters());
+      }
+      return choices;
+    },
+  };
+}
+
+async function listBuiltInAdapters(): Promise<AdapterChoice[]> {
+  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (adapter === null || adapter === undefined) return [];
+  return [{
+    adapter,
+    backend: "wgpu",
+    isSoftware: /llvmpipe|swiftshader|lavapipe/i.test(
+      `${adapter.info.device} ${adapter.info.description}`,
+    ),
+    warning:
+      "Deno's built-in WebGPU waits about 11 ms for every readback and has no subgroups: expect slow decoding, or make npm:webgpu (Dawn) load",
+    pump: (wait) => wait,
+  }];
+}
+
+/**
+ * Dawn settles `mapAsync` only while Deno's event loop turns, and a loop with nothing to do sleeps.
+ * A message channel that posts to itself keeps it awake for as long as a wait is open.
+ */
+async function pump<T>(wait: Promise<T>): Promise<T> {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => port2.postMessage(null);
+  port2.postMessage(null);
+  try {
+    return await wait;
+  } finally {
+    port1.close();
+    port2.close();
+  }
+}
+
+/** Wall time of this machine. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  sleep: (delayMs, signal) =>
+    new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const onAbort = () => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener("abort", onAbort);
+        resolve();
+      }, delayMs);
+      signal?.addEventListener("abort", onAbort, { once: true });
+    }),
+};
+
+/** The operating system's random numbers. */
+export const systemRng: Rng = {
+  uint32: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
+};
