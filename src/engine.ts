@@ -1,0 +1,195 @@
+/**
+ * Token ids in, token ids out: admits sequences, steps the scheduler and keeps the pipeline full.
+ * Knows no text and no GPU.
+ *
+ * @module
+ */
+import type { Batch, SamplingParams, TokenOutput } from "./core.ts";
+import type { Pipeline } from "./pipeline/pipeline.ts";
+import { RefusedError } from "./scheduler/admission.ts";
+import type { SchedulerOptions } from "./scheduler/options.ts";
+import { Scheduler, type SchedulerStats, type SequenceUpdate } from "./scheduler/scheduler.ts";
+import { type TokenEvent, TokenStream } from "./scheduler/token_stream.ts";
+
+export { RefusedError, type TokenEvent };
+
+/** What an engine runs on. */
+export interface EngineOptions {
+  /** Stays the caller's: `close()` of the engine leaves it open. */
+  readonly pipeline: Pick<Pipeline, "forward" | "numStages">;
+  readonly scheduler: Omit<SchedulerOptions, "numMicroBatches">;
+  /** Token ids are in [0, vocabSize). */
+  readonly vocabSize: number;
+}
+
+/** What one generation may bring along. */
+export interface GenerateOptions {
+  /** Aborting it ends the sequence with finish reason "abort" and the tokens it has. */
+  readonly signal?: AbortSignal;
+}
+
+/** Runs sequences on one pipeline until closed. */
+export class Engine {
+  /** Most tokens of one sequence, prompt and output together. */
+  readonly maxModelLength: number;
+  readonly #pipeline: EngineOptions["pipeline"];
+  readonly #scheduler: Scheduler;
+  readonly #vocabSize: number;
+  readonly #streams = new Map<number, TokenStream>();
+  /** One for each batch in flight or being handed out. None rejects. */
+  readonly #steps = new Set<Promise<void>>();
+  #numInFlight = 0;
+  #isClosed = false;
+
+  /** Throws a RangeError when the scheduler's limits make no sense. */
+  constructor({ pipeline, scheduler, vocabSize }: EngineOptions) {
+    this.#pipeline = pipeline;
+    this.#scheduler = new Scheduler({ ...scheduler, numMicroBatches: pipeline.numStages });
+    this.#vocabSize = vocabSize;
+    this.maxModelLength = this.#scheduler.maxModelLength;
+  }
+
+  /**
+   * Generates up to `sampling.maxTokens` tokens after the prompt. The sequence joins the queue at
+   * the first `next()`. It is cancelled, and its blocks are free at once, when the reader calls
+   * `return()` or the signal aborts.
+   *
+   * Throws a RefusedError at once when the prompt is empty, too long for the model or the KV pool,
+   * or has ids outside the vocabulary. `next()` rejects when the batch of the sequence failed.
+   */
+  generate(
+    promptTokenIds: readonly number[],
+    sampling: SamplingParams,
+    { signal }: GenerateOptions = {},
+  ): AsyncGenerator<TokenEvent, void, void> {
+    this.#checkOpen();
+    this.#checkVocabulary(promptTokenIds);
+    this.#scheduler.check(promptTokenIds, sampling);
+    const prompt = [...promptTokenIds];
+    let sequenceId: number | null = null;
+    const abort = () => stream.finish("abort");
+    const stream = new TokenStream({
+      onStart: () => {
+        this.#checkOpen();
+        if (signal?.aborted) return abort();
+        signal?.addEventListener("abort", abort);
+        sequenceId = this.#scheduler.add(prompt, sampling);
+        this.#streams.set(sequenceId, stream);
+        this.#fillPipeline();
+      },
+      onEnd: () => {
+        signal?.removeEventListener("abort", abort);
+        if (sequenceId !== null) this.#remove(sequenceId);
+      },
+    });
+    return stream;
+  }
+
+  /** Queue lengths and free blocks as they are now, and totals since the start. */
+  stats(): SchedulerStats {
+    return this.#scheduler.stats();
+  }
+
+  /** Throws when the scheduler's state contradicts itself or a stream has no sequence. */
+  checkIntegrity(): void {
+    this.#scheduler.checkIntegrity();
+    const { numRunning, numWaiting } = this.#scheduler.stats();
+    if (this.#streams.size !== numRunning + numWaiting) {
+      throw new Error(
+        `${this.#streams.size} streams read ${numRunning} running and ${numWaiting} waiting sequences`,
+      );
+    }
+  }
+
+  /**
+   * Aborts all sequences and takes no more. Resolves when no batch is in flight; a stage that hangs
+   * holds it up until the pipeline is closed.
+   */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const stream of [...this.#streams.values()]) stream.finish("abort");
+    await Promise.all(this.#steps);
+  }
+
+  /** Puts batches in flight until each stage can have one or nothing is left to run. */
+  #fillPipeline(): void {
+    try {
+      while (!this.#isClosed && this.#numInFlight < this.#pipeline.numStages) {
+        const batch = this.#scheduler.schedule();
+        if (batch === null) return;
+        this.#numInFlight++;
+        const step = this.#step(batch)
+          .catch((error) => this.#failAll(error))
+          .finally(() => this.#steps.delete(step));
+        this.#steps.add(step);
+      }
+    } catch (error) {
+      this.#failAll(error);
+    }
+  }
+
+  /** Runs one batch and hands out what it drew. */
+  async #step(batch: Batch): Promise<void> {
+    const handOut = await this.#run(batch);
+    this.#numInFlight--;
+    // The next batch goes out before the readers wake: they cost the stages nothing.
+    this.#fillPipeline();
+    handOut();
+  }
+
+  /** Returns how to tell the readers. A batch that fails ends its own sequences and no others. */
+  async #run(batch: Batch): Promise<() => void> {
+    try {
+      const tokens = await this.#pipeline.forward(batch);
+      this.#checkDrawn(tokens);
+      const updates = this.#scheduler.update(batch, tokens);
+      return () => updates.forEach((update) => this.#handOut(update));
+    } catch (error) {
+      const sequenceIds = this.#scheduler.fail(batch);
+      return () => sequenceIds.forEach((id) => this.#streams.get(id)?.fail(error));
+    }
+  }
+
+  #handOut({ sequenceId, tokenId, finishReason }: SequenceUpdate): void {
+    const stream = this.#streams.get(sequenceId);
+    if (tokenId !== null) stream?.push(tokenId);
+    if (finishReason !== null) stream?.finish(finishReason);
+  }
+
+  /** The scheduler broke its own rules: readers must not wait for ever. */
+  #failAll(error: unknown): void {
+    for (const stream of [...this.#streams.values()]) stream.fail(error);
+  }
+
+  /** Forgets a sequence whose stream is over; whoever waited for its blocks may go ahead. */
+  #remove(sequenceId: number): void {
+    this.#streams.delete(sequenceId);
+    if (this.#scheduler.abort(sequenceId)) this.#fillPipeline();
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new Error("The engine is closed");
+  }
+
+  #checkVocabulary(promptTokenIds: readonly number[]): void {
+    for (const [position, tokenId] of promptTokenIds.entries()) {
+      if (this.#isToken(tokenId)) continue;
+      throw new RefusedError(
+        "invalid_value",
+        `Prompt token "${tokenId}" at position "${position}" is outside the vocabulary: ` +
+          `use integers from 0 to ${this.#vocabSize - 1}`,
+      );
+    }
+  }
+
+  #checkDrawn(tokens: readonly TokenOutput[]): void {
+    for (const { sequenceId, tokenId } of tokens) {
+      if (this.#isToken(tokenId)) continue;
+      throw new Error(`Sequence "${sequenceId}" drew "${tokenId}", which is no token id`);
+    }
+  }
+
+  #isToken(tokenId: number): boolean {
+    return Number.isInteger(tokenId) && tokenId >= 0 && tokenId < this.#vocabSize;
+  }
+}
