@@ -1,0 +1,110 @@
+import { type Choice, Completion } from "./completion.ts";
+import { HttpError } from "./errors.ts";
+import type { ServerOptions } from "./options.ts";
+import type { RunningCompletions } from "./running.ts";
+import { samplingParams, stopStrings } from "./sampling.ts";
+import type { SamplingRequest } from "./schema.ts";
+
+const DEFAULT_MAX_WAITING = 512;
+/** Sequences of one request: prompts times `n`. */
+const MAX_CHOICES = 128;
+
+/** What a server is made of, as its endpoints see it. */
+export interface Service {
+  readonly options: ServerOptions;
+  readonly running: RunningCompletions;
+}
+
+/** What an endpoint made of a request. */
+export interface Wanted {
+  readonly request: SamplingRequest & {
+    readonly n?: number | null | undefined;
+    readonly request_id?: string | null | undefined;
+  };
+  readonly prompts: readonly (readonly number[])[];
+  /** Tokens to generate; null means as many as fit. */
+  readonly maxTokens: number | null;
+  /** Request field that holds the prompt, for errors. */
+  readonly promptParam: string;
+  readonly idPrefix: string;
+  /** The client's `X-Request-Id`, if it is fit to be an id. */
+  readonly headerId: string | null;
+}
+
+/** Throws 503 while the model is not ready. */
+export function requireReady({ isReady }: ServerOptions): void {
+  if (isReady?.() ?? true) return;
+  throw new HttpError(503, "The model is still loading: try again in a moment", {
+    code: "not_ready",
+    headers: { "retry-after": "2" },
+  });
+}
+
+/** Turns a valid request into a completion, or throws what the client should know. */
+export function admit(wanted: Wanted, { options, running }: Service): Completion {
+  const numPerPrompt = wanted.request.n ?? 1;
+  requireRoom(wanted.prompts.length * numPerPrompt, options);
+  const choices = wanted.prompts.flatMap((prompt) => choicesOf(prompt, wanted, options));
+  const id = wanted.request.request_id ?? wanted.headerId ?? newId(wanted.idPrefix, options);
+  const completion = new Completion({
+    id,
+    created: nowSeconds(options),
+    numPromptTokens: wanted.prompts.reduce((sum, prompt) => sum + prompt.length, 0),
+    choices,
+  }, options);
+  running.add(completion);
+  return completion;
+}
+
+/** An id such as `chatcmpl-5f3a...`, of 96 random bits. */
+export function newId(prefix: string, { rng }: ServerOptions): string {
+  const words = [rng.uint32(), rng.uint32(), rng.uint32()];
+  return prefix + words.map((word) => word.toString(16).padStart(8, "0")).join("");
+}
+
+/** Seconds since 1970. */
+export function nowSeconds({ dateMs }: ServerOptions): number {
+  return Math.floor((dateMs?.() ?? Date.now()) / 1000);
+}
+
+function requireRoom(numChoices: number, { engine, maxWaiting }: ServerOptions): void {
+  if (numChoices > MAX_CHOICES) {
+    throw new HttpError(
+      400,
+      `Prompts times 'n' is ${numChoices}, and at most ${MAX_CHOICES} is allowed`,
+      { param: "n", code: "invalid_value" },
+    );
+  }
+  const { numWaiting } = engine.stats();
+  if (numWaiting < (maxWaiting ?? DEFAULT_MAX_WAITING)) return;
+  throw new HttpError(429, `The queue is full: ${numWaiting} sequences are waiting`, {
+    code: "queue_full",
+    headers: { "retry-after": "1" },
+  });
+}
+
+function choicesOf(prompt: readonly number[], wanted: Wanted, options: ServerOptions): Choice[] {
+  const { engine, model, rng } = options;
+  const maxLength = engine.maxModelLength;
+  const numFree = maxLength - prompt.length;
+  if (numFree < (wanted.maxTokens === 0 ? 0 : 1)) {
+    throw new HttpError(
+      400,
+      `The prompt has ${prompt.length} tokens and this model's context is ${maxLength} tokens, ` +
+        "of which the answer needs at least 1",
+      { param: wanted.promptParam, code: "context_length_exceeded" },
+    );
+  }
+  const sampling = samplingParams(wanted.request, {
+    maxTokens: Math.min(wanted.maxTokens ?? numFree, numFree),
+    seed: wanted.request.seed ?? rng.uint32(),
+    model,
+    defaults: options.defaults,
+  });
+  const stops = stopStrings(wanted.request);
+  return Array.from({ length: wanted.request.n ?? 1 }, (_, index) => ({
+    promptTokenIds: prompt,
+    sampling: { ...sampling, seed: (sampling.seed + index) >>> 0 },
+    stopStrings: stops,
+  }));
+}

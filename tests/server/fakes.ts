@@ -1,0 +1,279 @@
+/** An engine that plays a script, an alphabet for a tokenizer, and a server made of them. */
+import type { SamplingParams } from "../../src/core.ts";
+import type { Clock } from "../../src/platform/platform.ts";
+import type {
+  CompletionEngine,
+  ServerOptions,
+  Template,
+  TextEncoding,
+  TextStream,
+  TokenEvent,
+} from "../../src/server/options.ts";
+import { createServer } from "../../src/server/server.ts";
+
+export const EOS = 0;
+const FIRST_PIECE = 0x110000;
+
+export const realClock: Clock = {
+  now: () => performance.now(),
+  sleep: (delayMs, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const timer = setTimeout(resolve, delayMs);
+      signal?.addEventListener("abort", () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      });
+    }),
+};
+
+/** A clock that stands still until it is told to go on. */
+export class ManualClock implements Clock {
+  #nowMs = 0;
+  #sleepers: { untilMs: number; wake: () => void }[] = [];
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const sleeper = { untilMs: this.#nowMs + delayMs, wake: resolve };
+      this.#sleepers.push(sleeper);
+      signal?.addEventListener("abort", () => {
+        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+        reject(signal.reason);
+      });
+    });
+  }
+
+  get numSleepers(): number {
+    return this.#sleepers.length;
+  }
+
+  advance(ms: number): void {
+    this.#nowMs += ms;
+    const due = this.#sleepers.filter(({ untilMs }) => untilMs <= this.#nowMs);
+    this.#sleepers = this.#sleepers.filter(({ untilMs }) => untilMs > this.#nowMs);
+    for (const { wake } of due) wake();
+  }
+}
+
+/** Characters of prompts are their code points; longer pieces of output get ids beyond. */
+export class FakeTokenizer implements TextEncoding {
+  readonly #pieces: string[] = [];
+
+  encode(text: string, { addSpecialTokens }: { addSpecialTokens: boolean }): number[] {
+    const ids = Array.from(text, (char) => char.codePointAt(0) ?? 0);
+    return addSpecialTokens ? [1, ...ids] : ids;
+  }
+
+  id(piece: string): number {
+    const known = this.#pieces.indexOf(piece);
+    return FIRST_PIECE + (known >= 0 ? known : this.#pieces.push(piece) - 1);
+  }
+
+  text(id: number): string {
+    if (id <= 1) return "";
+    return id < FIRST_PIECE ? String.fromCodePoint(id) : this.#pieces[id - FIRST_PIECE] ?? "?";
+  }
+
+  detokenizer(stops: readonly string[]): TextStream {
+    let held = "";
+    let isStopped = false;
+    const push = (id: number): string => {
+      held += this.text(id);
+      const at = stops.map((stop) => held.indexOf(stop)).filter((index) => index >= 0);
+      isStopped = at.length > 0;
+      const isBorder = (start: number) => stops.some((stop) => stop.startsWith(held.slice(start)));
+      let start = 0;
+      while (start < held.length && !isBorder(start)) start++;
+      const text = held.slice(0, isStopped ? Math.min(...at) : start);
+      held = isStopped ? "" : held.slice(start);
+      return text;
+    };
+    return {
+      push,
+      finish: () => held,
+      get isStopped() {
+        return isStopped;
+      },
+    };
+  }
+}
+
+export interface Call {
+  readonly prompt: readonly number[];
+  readonly sampling: SamplingParams;
+  isOpen: boolean;
+  numEvents: number;
+}
+
+/** What one generation does. Waits must obey the signal. */
+export type Script = (
+  call: Call,
+  tools: { tokenizer: FakeTokenizer; signal: AbortSignal },
+) => AsyncGenerator<TokenEvent>;
+
+/** Gives the pieces one by one and then ends. */
+export function pieces(texts: readonly string[], finishReason: "stop" | "length" = "stop"): Script {
+  return async function* (_call, { tokenizer }) {
+    for (const text of texts) {
+      await Promise.resolve();
+      yield { tokenIds: [tokenizer.id(text)], finishReason: null };
+    }
+    yield { tokenIds: finishReason === "stop" ? [EOS] : [], finishReason };
+  };
+}
+
+/** Gives a piece every few milliseconds until nobody wants more. */
+export function endless(piece = "la ", everyMs = 2): Script {
+  return async function* (_call, { tokenizer, signal }) {
+    while (true) {
+      await realClock.sleep(everyMs, signal);
+      yield { tokenIds: [tokenizer.id(piece)], finishReason: null };
+    }
+  };
+}
+
+/** Never gives anything. */
+export function silent(): Script {
+  return async function* (_call, { signal }) {
+    await new Promise((_resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+    });
+    yield { tokenIds: [], finishReason: "abort" };
+  };
+}
+
+export class FakeEngine implements CompletionEngine {
+  readonly maxModelLength = 1000;
+  readonly calls: Call[] = [];
+  numWaiting = 0;
+  script: Script;
+  readonly #tokenizer: FakeTokenizer;
+
+  constructor(script: Script, tokenizer: FakeTokenizer) {
+    this.script = script;
+    this.#tokenizer = tokenizer;
+  }
+
+  get numOpen(): number {
+    return this.calls.filter(({ isOpen }) => isOpen).length;
+  }
+
+  /** As the real one: a prompt that starts with this text is refused at once. */
+  refuses: string | null = null;
+
+  generate(
+    prompt: readonly number[],
+    sampling: SamplingParams,
+    { signal }: { signal?: AbortSignal } = {},
+  ): AsyncGenerator<TokenEvent> {
+    const text = prompt.map((id) => this.#tokenizer.text(id)).join("");
+    if (this.refuses !== null && text.startsWith(this.refuses)) {
+      throw Object.assign(new Error("The pool is too small"), {
+        status: 400,
+        code: "invalid_value",
+      });
+    }
+    return this.#play(prompt, sampling, signal);
+  }
+
+  async *#play(
+    prompt: readonly number[],
+    sampling: SamplingParams,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<TokenEvent> {
+    const call: Call = { prompt, sampling, isOpen: true, numEvents: 0 };
+    this.calls.push(call);
+    try {
+      const never = new AbortController().signal;
+      const tools = { tokenizer: this.#tokenizer, signal: signal ?? never };
+      for await (const event of this.script(call, tools)) {
+        call.numEvents += 1;
+        yield event;
+      }
+    } finally {
+      call.isOpen = false;
+    }
+  }
+
+  stats() {
+    return {
+      numRunning: this.numOpen,
+      numWaiting: this.numWaiting,
+      numFreeBlocks: 9,
+      numBlocks: 9,
+    };
+  }
+}
+
+/** Renders `role:text|` for each message and `assistant:` as the prompt to go on from. */
+export const fakeTemplate: Template = {
+  render: (messages, { addGenerationPrompt, tools, kwargs }) => {
+    if (messages.some(({ content }) => content === "raise")) {
+      throw new Error("Roles must alternate");
+    }
+    const head = (tools ? `tools=${tools.length}|` : "") + (kwargs ? JSON.stringify(kwargs) : "");
+    const body = messages.map(({ role, content }) => `${role}:${content}|`).join("");
+    return head + body + (addGenerationPrompt ? "assistant:" : "");
+  },
+};
+
+/** A server whose engine plays `script`. */
+export function fakeServer(script: Script, options: Partial<ServerOptions> = {}) {
+  const tokenizer = new FakeTokenizer();
+  const engine = new FakeEngine(script, tokenizer);
+  let counter = 0;
+  const server = createServer({
+    engine,
+    tokenizer,
+    chatTemplate: fakeTemplate,
+    model: { id: "acme/tiny", aliases: ["tiny"], vocabSize: FIRST_PIECE, eosTokenIds: [EOS] },
+    clock: realClock,
+    rng: { uint32: () => ++counter },
+    version: "1.2.3",
+    dateMs: () => 1_700_000_000_500,
+    ...options,
+  });
+  const promptOf = (index = 0) =>
+    (engine.calls[index]?.prompt ?? []).map((id) => tokenizer.text(id)).join("");
+  return { engine, server, promptOf };
+}
+
+/** Posts JSON to a server without a socket. */
+export function post(
+  server: { fetch(request: Request): Promise<Response> },
+  path: string,
+  body: unknown,
+  init: RequestInit = {},
+): Promise<Response> {
+  return server.fetch(
+    new Request(`http://local${path}`, {
+      method: "POST",
+      body: typeof body === "string" ? body : JSON.stringify(body),
+      ...init,
+    }),
+  );
+}
+
+/** The lines of a finished event stream, parsed where they are JSON. */
+export async function events(response: Response): Promise<unknown[]> {
+  const text = await response.text();
+  return text.split("\n\n").filter((part) => part !== "").map((part) => {
+    if (!part.startsWith("data: ")) return part;
+    const data = part.slice("data: ".length);
+    return data.startsWith("{") ? JSON.parse(data) : data;
+  });
+}
+
+/** Waits until the condition holds; gives up after `withinMs`. */
+export async function until(condition: () => boolean, withinMs = 1000): Promise<number> {
+  const startMs = performance.now();
+  while (!condition()) {
+    if (performance.now() - startMs > withinMs) throw new Error(`Not within ${withinMs} ms`);
+    await realClock.sleep(2);
+  }
+  return performance.now() - startMs;
+}
