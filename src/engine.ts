@@ -128,32 +128,29 @@ export class Engine {
     }
   }
 
-  /** Runs one batch and hands out what it drew. */
+  /** Runs one batch and tells its readers. One that fails ends its own sequences and no others. */
   async #step(batch: Batch): Promise<void> {
-    const handOut = await this.#run(batch);
-    this.#numInFlight--;
+    let handOut: () => void;
+    try {
+      const tokens = await this.#pipeline.forward(batch);
+      this.#checkDrawn(tokens);
+      const updates = this.#scheduler.update(batch, tokens);
+      handOut = () => updates.forEach((update) => this.#handOut(update));
+    } catch (error) {
+      const sequenceIds = this.#scheduler.fail(batch);
+      handOut = () => sequenceIds.forEach((id) => this.#streams.get(id)?.fail(error));
+    } finally {
+      this.#numInFlight--;
+    }
     // The next batch goes out before the readers wake: they cost the stages nothing.
     this.#fillPipeline();
     handOut();
   }
 
-  /** Returns how to tell the readers. A batch that fails ends its own sequences and no others. */
-  async #run(batch: Batch): Promise<() => void> {
-    try {
-      const tokens = await this.#pipeline.forward(batch);
-      this.#checkDrawn(tokens);
-      const updates = this.#scheduler.update(batch, tokens);
-      return () => updates.forEach((update) => this.#handOut(update));
-    } catch (error) {
-      const sequenceIds = this.#scheduler.fail(batch);
-      return () => sequenceIds.forEach((id) => this.#streams.get(id)?.fail(error));
-    }
-  }
-
   #handOut({ sequenceId, tokenId, finishReason }: SequenceUpdate): void {
     const stream = this.#streams.get(sequenceId);
-    if (tokenId !== null) stream?.push(tokenId);
-    if (finishReason !== null) stream?.finish(finishReason);
+    if (finishReason !== null) stream?.finish(finishReason, tokenId);
+    else if (tokenId !== null) stream?.push(tokenId);
   }
 
   /** The scheduler broke its own rules: readers must not wait for ever. */

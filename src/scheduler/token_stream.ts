@@ -40,8 +40,10 @@ export class TokenStream implements AsyncGenerator<TokenEvent, void, void> {
     this.#deliver();
   }
 
-  /** Ends the stream: its last event carries `finishReason`. */
-  finish(finishReason: FinishReason): void {
+  /** Ends the stream: its last event carries `finishReason` and, if there is one, a last token. */
+  finish(finishReason: FinishReason, lastTokenId: number | null = null): void {
+    if (this.#state !== "open") return;
+    if (lastTokenId !== null) this.#tokenIds.push(lastTokenId);
     this.#close({ finishReason });
   }
 

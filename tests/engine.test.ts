@@ -1,0 +1,404 @@
+import { expect, test } from "vitest";
+import fc from "fast-check";
+import { type Batch, DEFAULT_SAMPLING, type SamplingParams } from "../src/core.ts";
+import { Engine, type EngineOptions, RefusedError, type TokenEvent } from "../src/engine.ts";
+import { Pipeline } from "../src/pipeline/pipeline.ts";
+import { StageError } from "../src/pipeline/stage_error.ts";
+import {
+  expectedOutput,
+  type HashChainStage,
+  hashChainStages,
+  settle,
+  VirtualDelays,
+  VOCAB_SIZE,
+} from "./pipeline/hash_chain.ts";
+import { limits, prompt, sampling } from "./scheduler/arbitraries.ts";
+
+interface BenchOptions extends Partial<EngineOptions["scheduler"]> {
+  readonly numStages?: number;
+  readonly delays?: VirtualDelays;
+  readonly onBatch?: (batch: Batch, stageIndex: number) => void;
+}
+
+/** An engine on a hash-chain pipeline; checked each time a stage takes a batch. */
+class Bench {
+  readonly engine: Engine;
+  readonly numStages: number;
+  readonly stages: readonly HashChainStage[];
+  readonly pipeline: Pipeline;
+
+  constructor({ numStages = 1, delays, onBatch, ...scheduler }: BenchOptions = {}) {
+    const limits = {
+      numBlocks: 64,
+      maxModelLength: 200,
+      maxBatchTokens: 32,
+      maxSequences: 8,
+      ...scheduler,
+    };
+    this.numStages = numStages;
+    this.stages = hashChainStages(numStages, {
+      numBlocks: limits.numBlocks,
+      ...(delays === undefined ? {} : { delays }),
+      onBatch: (batch, stageIndex) => {
+        this.engine.checkIntegrity();
+        onBatch?.(batch, stageIndex);
+      },
+    });
+    this.pipeline = new Pipeline({ stages: this.stages, numLayers: numStages });
+    this.engine = new Engine({
+      pipeline: this.pipeline,
+      scheduler: limits,
+      vocabSize: VOCAB_SIZE,
+    });
+  }
+
+  expected(prompt: readonly number[], sampling: SamplingParams) {
+    const { numStages, engine: { maxModelLength } } = this;
+    return expectedOutput(prompt, { sampling, numStages, maxModelLength });
+  }
+
+  expectIdle(): void {
+    this.engine.checkIntegrity();
+    const { numRunning, numWaiting, numFreeBlocks, numBlocks } = this.engine.stats();
+    expect({ numRunning, numWaiting, numFreeBlocks }).toEqual({
+      numRunning: 0,
+      numWaiting: 0,
+      numFreeBlocks: numBlocks,
+    });
+  }
+}
+
+async function collect(events: AsyncIterable<TokenEvent>) {
+  const tokenIds: number[] = [];
+  for await (const event of events) {
+    tokenIds.push(...event.tokenIds);
+    if (event.finishReason !== null) return { tokenIds, finishReason: event.finishReason };
+  }
+  throw new Error("The stream ended without a reason");
+}
+
+function sampled(maxTokens: number, more: Partial<SamplingParams> = {}): SamplingParams {
+  return { ...DEFAULT_SAMPLING, maxTokens, ...more };
+}
+
+test("generate() gives the tokens that a sequence alone would get", async () => {
+  const bench = new Bench();
+  const output = await collect(bench.engine.generate([1, 2, 3], sampled(40)));
+  expect(output).toEqual(bench.expected([1, 2, 3], sampled(40)));
+  expect(output.tokenIds).toHaveLength(40);
+  expect(bench.engine.stats()).toMatchObject({ numPromptTokens: 3, numGeneratedTokens: 40 });
+  bench.expectIdle();
+});
+
+test("sequences that share batches get the same tokens as alone", async () => {
+  const bench = new Bench({ numStages: 3, numBlocks: 20 });
+  const prompts = Array.from({ length: 12 }, (_, i) => Array.from({ length: 5 + 7 * i }, () => i));
+  const outputs = await Promise.all(
+    prompts.map((prompt) => collect(bench.engine.generate(prompt, sampled(50)))),
+  );
+  expect(outputs).toEqual(prompts.map((prompt) => bench.expected(prompt, sampled(50))));
+  expect(bench.engine.stats().numPreemptions).toBeGreaterThan(0);
+  bench.expectIdle();
+});
+
+test("random requests, aborts, hang-ups and delays: every output is the lone sequence's", () => {
+  const request = fc.record({
+    prompt,
+    sampling,
+    /** After how many ended delays it arrives, and is cut short. */
+    arrival: fc.nat(60),
+    end: fc.option(
+      fc.record({ delay: fc.nat(60), how: fc.constantFrom("signal" as const, "return" as const) }),
+    ),
+    /** Delays that pass between one read and the next. */
+    pause: fc.constantFrom(0, 0, 5),
+  });
+  const scenario = fc.record({
+    limits,
+    requests: fc.array(request, { minLength: 1, maxLength: 10 }),
+    order: fc.infiniteStream(fc.nat()),
+  });
+  return fc.assert(
+    fc.asyncProperty(scenario, async ({ limits, requests, order }) => {
+      const delays = new VirtualDelays();
+      const pauses = new Set<{ until: number; resolve(): void }>();
+      const { numMicroBatches: numStages, ...scheduler } = limits;
+      const bench = new Bench({ ...scheduler, numStages, delays });
+      let now = 0;
+      const sleepUntil = (until: number) =>
+        new Promise<void>((resolve) => pauses.add({ until, resolve }));
+
+      const runs = requests.map(async ({ prompt, sampling, arrival, end, pause }) => {
+        await sleepUntil(arrival);
+        if (prompt.length >= bench.engine.maxModelLength) {
+          expect(() => bench.engine.generate(prompt, sampling)).toThrow(RefusedError);
+          return;
+        }
+        const expected = bench.expected(prompt, sampling);
+        const aborting = new AbortController();
+        const events = bench.engine.generate(prompt, sampling, { signal: aborting.signal });
+        if (end !== null) {
+          sleepUntil(arrival + end.delay).then(() => {
+            if (end.how === "signal") aborting.abort();
+            else void events.return(undefined);
+          });
+        }
+        const tokenIds: number[] = [];
+        for await (const event of events) {
+          tokenIds.push(...event.tokenIds);
+          if (event.finishReason === "abort") break;
+          if (event.finishReason !== null) {
+            expect({ tokenIds, finishReason: event.finishReason }).toEqual(expected);
+            return;
+          }
+          if (pause > 0) await sleepUntil(now + pause);
+        }
+        expect(end).not.toBeNull();
+        expect(tokenIds).toEqual(expected.tokenIds.slice(0, tokenIds.length));
+      });
+
+      let isOver = false;
+      const over = Promise.all(runs).finally(() => isOver = true);
+      while (!isOver || delays.numPending > 0) {
+        now++;
+        expect(now).toBeLessThan(50_000);
+        for (const pause of pauses) {
+          if (pause.until > now) continue;
+          pauses.delete(pause);
+          pause.resolve();
+        }
+        if (delays.numPending > 0) delays.end(order.next().value!);
+        await settle();
+        bench.engine.checkIntegrity();
+      }
+      await over;
+      bench.expectIdle();
+      for (const { stepIds } of bench.stages) {
+        expect(stepIds).toEqual([...stepIds].sort((a, b) => a - b));
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("as many batches are in flight as there are stages", async () => {
+  const delays = new VirtualDelays();
+  const bench = new Bench({ numStages: 3, delays, maxBatchTokens: 8 });
+  const outputs = Promise.all(
+    [1, 2, 3, 4, 5, 6].map((id) => collect(bench.engine.generate([id, id], sampled(30)))),
+  );
+  let isFull = false;
+  let isOver = false;
+  outputs.finally(() => isOver = true);
+  while (!isOver) {
+    await settle();
+    const [first, , last] = bench.stages.map((stage) => stage.stepIds.length);
+    const numInside = first! - last!;
+    expect(numInside).toBeLessThanOrEqual(3);
+    isFull ||= numInside === 2 && delays.numPending === 3;
+    delays.end(0);
+  }
+  expect(isFull).toBe(true);
+  bench.expectIdle();
+});
+
+test("a slow reader gets several tokens in one event and loses none", async () => {
+  const bench = new Bench();
+  const events = bench.engine.generate([4], sampled(30));
+  const first = await events.next();
+  for (let i = 0; i < 200; i++) await settle();
+  const second = await events.next();
+  expect(await events.next()).toEqual({ done: true, value: undefined });
+  if (first.done || second.done) throw new Error("Too few events");
+  expect([...first.value.tokenIds, ...second.value.tokenIds])
+    .toEqual(bench.expected([4], sampled(30)).tokenIds);
+  expect(second.value.finishReason).toBe("length");
+});
+
+test("reads that overlap are answered in order", async () => {
+  const bench = new Bench();
+  const events = bench.engine.generate([4], sampled(3));
+  const results = await Promise.all([1, 2, 3, 4].map(() => events.next()));
+  expect(results[2]).toMatchObject({ value: { finishReason: "length" } });
+  const tokenIds = results.flatMap((result) => result.done ? [] : [...result.value.tokenIds]);
+  expect(tokenIds).toEqual(bench.expected([4], sampled(3)).tokenIds);
+  expect(results.map((result) => result.done)).toEqual([false, false, false, true]);
+});
+
+test("return() frees a sequence at once, even while a read is pending", async () => {
+  const bench = new Bench({ delays: new VirtualDelays(), maxSequences: 1 });
+  const running = bench.engine.generate([1], sampled(9));
+  const waiting = bench.engine.generate([2], sampled(9));
+  const reads = [running.next(), waiting.next()];
+  await settle();
+  expect(bench.engine.stats()).toMatchObject({ numRunning: 1, numWaiting: 1 });
+  await Promise.all([running.return(undefined), waiting.return(undefined)]);
+  bench.expectIdle();
+  expect(await Promise.all(reads)).toEqual([
+    { done: true, value: undefined },
+    { done: true, value: undefined },
+  ]);
+});
+
+test("leaving a loop early frees the sequence", async () => {
+  const bench = new Bench();
+  for await (const _ of bench.engine.generate([1], sampled(90))) break;
+  bench.expectIdle();
+  const events = bench.engine.generate([1], sampled(90));
+  await events.next();
+  await expect(events.throw(new Error("Enough"))).rejects.toThrow("Enough");
+  bench.expectIdle();
+});
+
+test("a stream that is left before its first read never joins the queue", async () => {
+  const bench = new Bench();
+  const events = bench.engine.generate([1], sampled(5));
+  await events.return(undefined);
+  expect(await events.next()).toEqual({ done: true, value: undefined });
+  expect(bench.engine.stats().numPromptTokens).toBe(0);
+});
+
+test("an aborted signal ends the stream with the tokens it has", async () => {
+  const bench = new Bench();
+  const aborting = new AbortController();
+  const events = bench.engine.generate([1], sampled(90), { signal: aborting.signal });
+  const { value: first } = await events.next();
+  aborting.abort();
+  bench.expectIdle();
+  const rest = await collect(events);
+  expect(rest.finishReason).toBe("abort");
+  const tokenIds = [...(first as TokenEvent).tokenIds, ...rest.tokenIds];
+  const expected = bench.expected([1], sampled(90)).tokenIds;
+  expect(tokenIds).toEqual(expected.slice(0, tokenIds.length));
+});
+
+test("a signal that was aborted before gives one event and runs nothing", async () => {
+  const bench = new Bench();
+  const events = bench.engine.generate([1], sampled(9), { signal: AbortSignal.abort() });
+  expect(await collect(events)).toEqual({ tokenIds: [], finishReason: "abort" });
+  expect(bench.stages[0]!.stepIds).toEqual([]);
+});
+
+test("signals keep no listener of a stream that is over", async () => {
+  const bench = new Bench();
+  const { signal } = new AbortController();
+  let numListeners = 0;
+  const add = signal.addEventListener.bind(signal);
+  const remove = signal.removeEventListener.bind(signal);
+  Object.assign(signal, {
+    addEventListener: (type: string, listener: () => void) => {
+      numListeners++;
+      add(type, listener);
+    },
+    removeEventListener: (type: string, listener: () => void) => {
+      numListeners--;
+      remove(type, listener);
+    },
+  });
+  await collect(bench.engine.generate([1], sampled(3), { signal }));
+  const events = bench.engine.generate([1], sampled(3), { signal });
+  await events.next();
+  expect(numListeners).toBe(1);
+  await events.return(undefined);
+  expect(numListeners).toBe(0);
+});
+
+test("a failed batch ends its own sequences with its error, and the engine goes on", async () => {
+  const bench = new Bench({
+    numStages: 2,
+    onBatch: ({ slices }, stageIndex) => {
+      const isDoomed = slices.some((slice) =>
+        slice.tokenIds[0] === 13 && slice.startPosition === 0
+      );
+      if (isDoomed && stageIndex === 1) throw new Error("The device is lost");
+    },
+  });
+  const sound = collect(bench.engine.generate([1, 2], sampled(40)));
+  await settle();
+  const failing = collect(bench.engine.generate([13], sampled(40)));
+  await expect(failing).rejects.toThrow(StageError);
+  await expect(failing).rejects.toThrow('failed in stage "1": The device is lost');
+  await sound.catch(() => {});
+  bench.expectIdle();
+  const again = await collect(bench.engine.generate([7], sampled(20)));
+  expect(again).toEqual(bench.expected([7], sampled(20)));
+  bench.expectIdle();
+});
+
+test("tokens read before a failure are kept, then the error is thrown once", async () => {
+  let numBatches = 0;
+  const bench = new Bench({
+    onBatch: () => {
+      if (++numBatches > 3) throw new Error("The device is lost");
+    },
+  });
+  const events = bench.engine.generate([1], sampled(9));
+  const tokenIds: number[] = [];
+  const { value } = await events.next();
+  for (let i = 0; i < 50; i++) await settle();
+  tokenIds.push(...(value as TokenEvent).tokenIds);
+  const second = await events.next();
+  tokenIds.push(...(second.value as TokenEvent).tokenIds);
+  expect(tokenIds).toEqual(bench.expected([1], sampled(9)).tokenIds.slice(0, 3));
+  await expect(events.next()).rejects.toThrow("The device is lost");
+  expect(await events.next()).toEqual({ done: true, value: undefined });
+  bench.expectIdle();
+});
+
+test("a stage that draws nonsense fails the batch", async () => {
+  for (const tokens of [[], [{ sequenceId: 0, tokenId: NaN }], [{ sequenceId: 5, tokenId: 1 }]]) {
+    const engine = new Engine({
+      pipeline: { numStages: 1, forward: () => Promise.resolve(tokens) },
+      scheduler: { numBlocks: 4, maxModelLength: 32, maxBatchTokens: 8, maxSequences: 2 },
+      vocabSize: VOCAB_SIZE,
+    });
+    await expect(collect(engine.generate([1], sampled(3)))).rejects.toThrow(/drew/);
+    engine.checkIntegrity();
+    expect(engine.stats()).toMatchObject({ numRunning: 0, numFreeBlocks: 4 });
+  }
+});
+
+test("prompts that can never run are refused before anything is queued", () => {
+  const { engine } = new Bench({ maxModelLength: 8 });
+  const refused = (prompt: readonly number[]) => () => engine.generate(prompt, sampled(3));
+  expect(refused([])).toThrow("The prompt is empty: send at least one token");
+  expect(refused([1, VOCAB_SIZE])).toThrow(
+    'Prompt token "50" at position "1" is outside the vocabulary: use integers from 0 to 49',
+  );
+  expect(refused([-1])).toThrow(RefusedError);
+  expect(refused([0.5])).toThrow(RefusedError);
+  expect(refused([1, 2, 3, 4, 5, 6, 7, 8])).toThrow("the model takes 8");
+  expect(engine.stats()).toMatchObject({ numWaiting: 0, numPromptTokens: 0 });
+});
+
+test("maxModelLength is what both the model and the pool allow", () => {
+  expect(new Bench({ maxModelLength: 100 }).engine.maxModelLength).toBe(100);
+  expect(new Bench({ maxModelLength: 100, numBlocks: 3 }).engine.maxModelLength).toBe(48);
+});
+
+test("a prompt is copied: its caller may go on to change it", async () => {
+  const bench = new Bench();
+  const prompt = [1, 2, 3];
+  const events = bench.engine.generate(prompt, sampled(5));
+  prompt.length = 0;
+  expect(await collect(events)).toEqual(bench.expected([1, 2, 3], sampled(5)));
+});
+
+test("close() aborts what runs and waits, and takes no more", async () => {
+  const delays = new VirtualDelays();
+  const bench = new Bench({ numStages: 2, delays, maxSequences: 1 });
+  const outputs = [1, 2, 3].map((id) => collect(bench.engine.generate([id], sampled(9))));
+  const unread = bench.engine.generate([1], sampled(9));
+  await settle();
+  const closed = bench.engine.close();
+  bench.expectIdle();
+  for (const output of await Promise.all(outputs)) expect(output.finishReason).toBe("abort");
+  for (let i = 0; i < 8; i++) {
+    await settle();
+    if (delays.numPending > 0) delays.end(0);
+  }
+  await closed;
+  expect(() => bench.engine.generate([1], sampled(1))).toThrow("The engine is closed");
+  await expect(unread.next()).rejects.toThrow("The engine is closed");
+  expect(bench.stages[0]!.stepIds).toHaveLength(1);
+});

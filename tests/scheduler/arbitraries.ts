@@ -1,0 +1,31 @@
+/** Random sequences and limits, small enough that pools run out and limits are met often. */
+import fc from "fast-check";
+import { DEFAULT_SAMPLING, type SamplingParams } from "../../src/core.ts";
+import type { SchedulerOptions } from "../../src/scheduler/options.ts";
+import { VOCAB_SIZE } from "../pipeline/hash_chain.ts";
+
+/** Mostly short prompts, now and then one of several blocks. */
+export const prompt: fc.Arbitrary<number[]> = fc.oneof(
+  fc.array(fc.nat(VOCAB_SIZE - 1), { minLength: 1, maxLength: 20 }),
+  fc.array(fc.nat(VOCAB_SIZE - 1), { minLength: 1, maxLength: 90, size: "max" }),
+);
+
+export const sampling: fc.Arbitrary<SamplingParams> = fc.record({
+  maxTokens: fc.integer({ min: 1, max: 60 }),
+  temperature: fc.constantFrom(0, 0.75),
+  seed: fc.nat(1000),
+  frequencyPenalty: fc.constantFrom(0, 0, 0.5),
+  repetitionPenalty: fc.constantFrom(1, 1, 1.25),
+  stopTokenIds: fc.constantFrom([], [3], [7, 11]),
+}).map((chosen) => ({ ...DEFAULT_SAMPLING, ...chosen }));
+
+export const limits: fc.Arbitrary<Required<SchedulerOptions>> = fc.record({
+  numBlocks: fc.integer({ min: 1, max: 16 }),
+  maxModelLength: fc.integer({ min: 2, max: 120 }),
+  maxSequences: fc.integer({ min: 1, max: 8 }),
+  numMicroBatches: fc.integer({ min: 1, max: 4 }),
+  numSpareTokens: fc.integer({ min: 0, max: 40 }),
+}).map(({ numSpareTokens, ...rest }) => ({
+  ...rest,
+  maxBatchTokens: rest.maxSequences + numSpareTokens,
+}));
