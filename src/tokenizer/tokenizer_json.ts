@@ -1,4 +1,3 @@
-import { SequenceNormalizer } from "@huggingface/tokenizers";
 import type { AddedToken } from "./added_tokens.ts";
 import {
   type Alphabet,
@@ -11,6 +10,7 @@ import { Bpe } from "./bpe.ts";
 import { BpeTokenizer } from "./bpe_tokenizer.ts";
 import { asArray, asObject, isObject, type JsonObject } from "./json_shape.ts";
 import { readMerges } from "./merges.ts";
+import { compileNormalizer } from "./normalizer.ts";
 import { readPostProcessor } from "./post_processor.ts";
 import { PreTokenizer } from "./pre_tokenizer.ts";
 import { type Tokenizer, TokenizerError } from "./tokenizer.ts";
@@ -52,22 +52,6 @@ export function tokenizerFromJson(tokenizerJson: unknown, tokenizerConfig: unkno
     bosTokenId,
     eosTokenIds: eosTokenId === null ? [] : [eosTokenId],
   });
-}
-
-/** Compiles a `normalizer` of a tokenizer.json; null leaves text as it is. */
-export function compileNormalizer(config: unknown): ((text: string) => string) | null {
-  if (config === null || config === undefined) return null;
-  try {
-    const { type } = asObject(config, "normalizer");
-    const normalizer = new SequenceNormalizer({
-      type: "Sequence",
-      normalizers: [config as never],
-    });
-    // The library's "Prepend" also changes an empty text.
-    return type === undefined ? null : (text) => text === "" ? text : normalizer.normalize(text);
-  } catch (error) {
-    throw new TokenizerError(`Normalizer cannot be used: ${(error as Error).message}`);
-  }
 }
 
 function checkModel(model: JsonObject): void {
