@@ -2,7 +2,7 @@ import { type Choice, Completion } from "./completion.ts";
 import { HttpError } from "./errors.ts";
 import type { ServerOptions } from "./options.ts";
 import type { RunningCompletions } from "./running.ts";
-import { samplingParams, stopStrings } from "./sampling.ts";
+import { samplingParams, textOptions } from "./sampling.ts";
 import type { SamplingRequest } from "./schema.ts";
 
 const DEFAULT_MAX_WAITING = 512;
@@ -26,6 +26,8 @@ export interface Wanted {
   readonly maxTokens: number | null;
   /** Request field that holds the prompt, for errors. */
   readonly promptParam: string;
+  /** The answer is more of the prompt's text, not a text of its own. */
+  readonly continuesText: boolean;
   readonly idPrefix: string;
   /** The client's `X-Request-Id`, if it is fit to be an id. */
   readonly headerId: string | null;
@@ -101,10 +103,10 @@ function choicesOf(prompt: readonly number[], wanted: Wanted, options: ServerOpt
     model,
     defaults: options.defaults,
   });
-  const stops = stopStrings(wanted.request);
+  const text = textOptions(wanted.request, wanted);
   return Array.from({ length: wanted.request.n ?? 1 }, (_, index) => ({
     promptTokenIds: prompt,
     sampling: { ...sampling, seed: (sampling.seed + index) >>> 0 },
-    stopStrings: stops,
+    text,
   }));
 }

@@ -1,5 +1,5 @@
 import { admit, type Service } from "./admission.ts";
-import { HttpError } from "./errors.ts";
+import { HttpError, toHttpError } from "./errors.ts";
 import type { Format } from "./format.ts";
 import { parseMessages } from "./messages.ts";
 import { requireModel } from "./models.ts";
@@ -24,6 +24,7 @@ export function chat(
     maxTokens: request.max_completion_tokens ?? request.max_tokens ??
       options.defaults?.maxTokens ?? null,
     promptParam: "messages",
+    continuesText: false,
     idPrefix: "chatcmpl-",
     headerId,
   }, service);
@@ -68,10 +69,7 @@ function promptText(request: ChatRequest, { chatTemplate, model }: ServerOptions
     });
   } catch (error) {
     // Templates raise errors of their own, for example when roles do not alternate.
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new HttpError(400, `The chat template refused the messages: ${reason}`, {
-      param: "messages",
-      code: "chat_template_error",
-    });
+    const { status, message } = toHttpError(error);
+    throw new HttpError(status, message, { param: "messages", code: "chat_template_error" });
   }
 }

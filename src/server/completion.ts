@@ -1,14 +1,17 @@
 import type { SamplingParams } from "../core.ts";
 import type { Clock } from "../platform/platform.ts";
+import { Detokenizer, type DetokenizerOptions } from "../tokenizer/detokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { HttpError } from "./errors.ts";
 import { merge } from "./merge.ts";
-import type { CompletionEngine, TextEncoding, TokenEvent } from "./options.ts";
+import type { CompletionEngine, TokenEvent } from "./options.ts";
 
 /** One choice of a completion: what the engine is asked for. */
 export interface Choice {
   readonly promptTokenIds: readonly number[];
   readonly sampling: SamplingParams;
-  readonly stopStrings: readonly string[];
+  /** How its tokens become text, and which strings end it. */
+  readonly text: DetokenizerOptions;
 }
 
 /** New text of one choice; the last delta of a choice has a reason. */
@@ -48,7 +51,7 @@ export interface CompletionParts {
 
 interface Means {
   readonly engine: CompletionEngine;
-  readonly tokenizer: TextEncoding;
+  readonly tokenizer: Tokenizer;
   readonly clock: Clock;
 }
 
@@ -128,8 +131,9 @@ export class Completion {
     const events = this.#events[index] ?? null;
     if (events === null) return yield { index, text: "", finishReason: "length" };
     const { signal } = this.#ending;
-    const { sampling: { stopTokenIds }, stopStrings } = choice;
-    const stream = this.#means.tokenizer.detokenizer(stopStrings);
+    const { stopTokenIds } = choice.sampling;
+    const detokenizer = new Detokenizer(this.#means.tokenizer, choice.text);
+    const free = () => void events.return(undefined).catch(() => {});
     try {
       while (true) {
         const next = await untilAborted(events.next(), signal);
@@ -140,21 +144,25 @@ export class Completion {
         for (const tokenId of tokenIds) {
           if (stopTokenIds.includes(tokenId)) continue;
           this.#countToken();
-          text += stream.push(tokenId);
-          if (stream.isStopped) return yield { index, text, finishReason: "stop" };
+          text += detokenizer.push([tokenId]);
+          if (detokenizer.stopString === null) continue;
+          // Before the reader takes the text: it may be slow, and the blocks are wanted.
+          free();
+          return yield { index, text, finishReason: "stop" };
         }
         if (finishReason === "abort") {
+          if (signal.aborted) break;
           throw new HttpError(503, "The server ended this generation", { code: "aborted" });
         }
         if (finishReason !== null) {
-          return yield { index, text: text + stream.finish(), finishReason };
+          return yield { index, text: text + detokenizer.flush(), finishReason };
         }
         if (text !== "") yield { index, text, finishReason };
       }
       if (!this.#isStopped) throw new HttpError(499, "The client closed the request");
-      yield { index, text: stream.finish(), finishReason: "stop" };
+      yield { index, text: detokenizer.flush(), finishReason: "stop" };
     } finally {
-      void events.return(undefined).catch(() => {});
+      free();
     }
   }
 

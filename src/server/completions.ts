@@ -28,6 +28,7 @@ export function completions(
     prompts: prompts.map(({ tokenIds }) => tokenIds),
     maxTokens: request.max_tokens ?? options.defaults?.maxTokens ?? DEFAULT_MAX_TOKENS,
     promptParam: "prompt",
+    continuesText: true,
     idPrefix: "cmpl-",
     headerId,
   }, service);

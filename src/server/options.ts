@@ -6,11 +6,13 @@
  */
 import type { FinishReason, SamplingParams } from "../core.ts";
 import type { Clock, Rng } from "../platform/platform.ts";
+import type { ChatMessage } from "../tokenizer/chat_message.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** Everything `createServer()` is given. */
 export interface ServerOptions {
   readonly engine: CompletionEngine;
-  readonly tokenizer: TextEncoding;
+  readonly tokenizer: Tokenizer;
   /** Null for a base model: chat is then refused. */
   readonly chatTemplate: Template | null;
   readonly model: ServedModel;
@@ -78,25 +80,9 @@ export interface EngineStats {
   readonly numBlocks: number;
 }
 
-/** Text to ids and, token by token, back. */
-export interface TextEncoding {
-  encode(text: string, options: { addSpecialTokens: boolean }): number[];
-  /** A fresh decoder of one output, which ends at the first of the stop strings. */
-  detokenizer(stopStrings: readonly string[]): TextStream;
-}
-
-/** Text of one output as its tokens arrive; holds back half characters and half stop strings. */
-export interface TextStream {
-  /** Text that is now certain. */
-  push(tokenId: number): string;
-  /** What was held back; call once, at the end. */
-  finish(): string;
-  /** A stop string was met: the text before it has been given out, and no more will come. */
-  readonly isStopped: boolean;
-}
-
 /** Renders a conversation as the text that the model was trained on. */
 export interface Template {
+  /** Errors about the conversation carry a `status`. */
   render(messages: readonly ChatMessage[], options: TemplateOptions): string;
 }
 
@@ -105,11 +91,4 @@ export interface TemplateOptions {
   readonly addGenerationPrompt: boolean;
   readonly tools?: readonly Record<string, unknown>[];
   readonly kwargs?: Readonly<Record<string, unknown>>;
-}
-
-/** A message with its text parts joined; whatever else the client sent rides along. */
-export interface ChatMessage {
-  readonly role: string;
-  readonly content: string;
-  readonly [field: string]: unknown;
 }

@@ -1,5 +1,6 @@
+import { decodeTokens } from "../tokenizer/detokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { HttpError } from "./errors.ts";
-import type { TextEncoding } from "./options.ts";
 
 /** Most prompts in one request. */
 const MAX_PROMPTS = 128;
@@ -13,7 +14,7 @@ export interface Prompt {
 /** Reads `prompt`: a string, strings, token ids, or arrays of token ids. */
 export function parsePrompts(
   prompt: unknown,
-  { tokenizer, vocabSize }: { tokenizer: TextEncoding; vocabSize: number },
+  { tokenizer, vocabSize }: { tokenizer: Tokenizer; vocabSize: number },
 ): Prompt[] {
   const isSingle = typeof prompt === "string" ||
     (Array.isArray(prompt) && typeof prompt[0] === "number");
@@ -38,7 +39,7 @@ function fromTokenIds(
   item: unknown,
   path: string,
   vocabSize: number,
-  tokenizer: TextEncoding,
+  tokenizer: Tokenizer,
 ): Prompt {
   if (!Array.isArray(item)) throw invalid(path, "Expected a string or token ids");
   const tokenIds = item.map((tokenId: unknown, index) => {
@@ -47,9 +48,7 @@ function fromTokenIds(
     if (!isValid) throw invalid(`${path}[${index}]`, `Expected a token id below ${vocabSize}`);
     return Number(tokenId);
   });
-  const stream = tokenizer.detokenizer([]);
-  const text = tokenIds.map((tokenId) => stream.push(tokenId)).join("") + stream.finish();
-  return { tokenIds, text };
+  return { tokenIds, text: decodeTokens(tokenizer, tokenIds) };
 }
 
 function invalid(param: string, reason: string): HttpError {

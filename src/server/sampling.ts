@@ -1,4 +1,5 @@
 import type { SamplingParams } from "../core.ts";
+import type { DetokenizerOptions } from "../tokenizer/detokenizer.ts";
 import type { SamplingDefaults, ServedModel } from "./options.ts";
 import type { SamplingRequest } from "./schema.ts";
 
@@ -40,8 +41,15 @@ export function samplingParams(
   };
 }
 
-/** The stop strings of a request. Empty ones, which some front ends send, stop nothing. */
-export function stopStrings(request: SamplingRequest): string[] {
-  const stops = typeof request.stop === "string" ? [request.stop] : request.stop ?? [];
-  return stops.filter((stop) => stop !== "");
+/** How generated tokens become text: what ends it and what of it is shown. */
+export function textOptions(
+  request: SamplingRequest,
+  { continuesText }: { continuesText: boolean },
+): DetokenizerOptions {
+  return {
+    stop: typeof request.stop === "string" ? [request.stop] : request.stop ?? [],
+    includeStop: request.include_stop_str_in_output ?? false,
+    skipSpecialTokens: request.skip_special_tokens ?? true,
+    continuesText,
+  };
 }

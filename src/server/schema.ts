@@ -37,6 +37,8 @@ const samplingFields = {
   stop: stop.nullish(),
   stop_token_ids: z.array(z.unknown()).max(MAX_STOPS).pipe(z.array(wholeNumber.min(0))).nullish(),
   ignore_eos: z.boolean().nullish(),
+  include_stop_str_in_output: z.boolean().nullish(),
+  skip_special_tokens: z.boolean().nullish(),
 };
 
 const commonFields = {

@@ -27,8 +27,6 @@ const RULES: readonly Rule[] = [
   ["bad_words", isEmpty],
   ["allowed_token_ids", never],
   ["min_tokens", isOneOf(0)],
-  ["include_stop_str_in_output", isOneOf(false)],
-  ["skip_special_tokens", isOneOf(true)],
   ["use_beam_search", isOneOf(false)],
   ["prompt_logprobs", isOneOf(false)],
 ];

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { endless, events, fakeServer, pieces, post, until } from "./fakes.ts";
+import { endless, events, fakeServer, FakeTokenizer, pieces, post, until } from "./fakes.ts";
 
 const PATH = "/v1/chat/completions";
 const messages = [{ role: "user", content: "Hi" }];
@@ -72,7 +72,7 @@ test("a chat stream has no usage unless asked", async () => {
   expect(parts.some((part) => typeof part === "object" && "usage" in part!)).toBe(false);
 });
 
-test("text parts are joined, developer becomes system and nulls count as absent", async () => {
+test("text parts become lines, developer becomes system and nulls count as absent", async () => {
   const { server, promptOf } = fakeServer(pieces(["ok"]));
   const response = await post(server, PATH, {
     messages: [
@@ -87,7 +87,7 @@ test("text parts are joined, developer becomes system and nulls count as absent"
     unheard_of: { field: 1 },
   });
   expect(response.status).toBe(200);
-  expect(promptOf()).toBe("system:Be brief|user:ab|assistant:|tool:4|assistant:");
+  expect(promptOf()).toBe("system:Be brief|user:a\nb|assistant:|tool:4|assistant:");
 });
 
 test("template variables and tools reach the chat template", async () => {
@@ -125,6 +125,33 @@ test("text held back for a stop string that never comes is given out at the end"
   const { server } = fakeServer(pieces(["one E", "N"]));
   const response = await post(server, PATH, { messages, stop: "END" });
   expect(await response.json()).toMatchObject({ choices: [{ message: { content: "one EN" } }] });
+});
+
+test("vLLM's switches for stop strings and special tokens are followed", async () => {
+  const { server, engine } = fakeServer(pieces(["one E", "ND two"]));
+  const text = async (fields: object) => {
+    const body = await (await post(server, PATH, { messages, ...fields })).json();
+    return body.choices[0].message.content;
+  };
+  expect(await text({ stop: "END", include_stop_str_in_output: true })).toBe("one END");
+  engine.script = async function* () {
+    yield { tokenIds: [1, 97], finishReason: "length" };
+  };
+  expect(await text({})).toBe("a");
+  expect(await text({ skip_special_tokens: false })).toBe("<1>a");
+});
+
+test("a leading space is text of a completion and SentencePiece's own in a chat", async () => {
+  const tokenizer = new (class extends FakeTokenizer {
+    override readonly stripsLeadingSpace = true;
+  })();
+  const { server } = fakeServer(async function* () {
+    yield { tokenIds: [32, 97], finishReason: "length" };
+  }, { tokenizer });
+  const completion = await (await post(server, "/v1/completions", { prompt: "x" })).json();
+  expect(completion.choices[0].text).toBe(" a");
+  const chat = await (await post(server, PATH, { messages })).json();
+  expect(chat.choices[0].message.content).toBe("a");
 });
 
 test("n choices come from n seeds and share the prompt's count", async () => {

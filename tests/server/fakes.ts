@@ -5,11 +5,12 @@ import type {
   CompletionEngine,
   ServerOptions,
   Template,
-  TextEncoding,
-  TextStream,
   TokenEvent,
 } from "../../src/server/options.ts";
 import { createServer } from "../../src/server/server.ts";
+import { normalizeMessage } from "../../src/tokenizer/chat_message.ts";
+import { ChatTemplateError } from "../../src/tokenizer/chat_template_error.ts";
+import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 
 export const EOS = 0;
 const FIRST_PIECE = 0x110000;
@@ -60,10 +61,14 @@ export class ManualClock implements Clock {
 }
 
 /** Characters of prompts are their code points; longer pieces of output get ids beyond. */
-export class FakeTokenizer implements TextEncoding {
+export class FakeTokenizer implements Tokenizer {
+  readonly vocabSize = 2 * FIRST_PIECE;
+  readonly bosTokenId = 1;
+  readonly eosTokenIds = [EOS];
+  readonly stripsLeadingSpace: boolean = false;
   readonly #pieces: string[] = [];
 
-  encode(text: string, { addSpecialTokens }: { addSpecialTokens: boolean }): number[] {
+  encode(text: string, { addSpecialTokens = true }: { addSpecialTokens?: boolean } = {}): number[] {
     const ids = Array.from(text, (char) => char.codePointAt(0) ?? 0);
     return addSpecialTokens ? [1, ...ids] : ids;
   }
@@ -78,27 +83,20 @@ export class FakeTokenizer implements TextEncoding {
     return id < FIRST_PIECE ? String.fromCodePoint(id) : this.#pieces[id - FIRST_PIECE] ?? "?";
   }
 
-  detokenizer(stops: readonly string[]): TextStream {
-    let held = "";
-    let isStopped = false;
-    const push = (id: number): string => {
-      held += this.text(id);
-      const at = stops.map((stop) => held.indexOf(stop)).filter((index) => index >= 0);
-      isStopped = at.length > 0;
-      const isBorder = (start: number) => stops.some((stop) => stop.startsWith(held.slice(start)));
-      let start = 0;
-      while (start < held.length && !isBorder(start)) start++;
-      const text = held.slice(0, isStopped ? Math.min(...at) : start);
-      held = isStopped ? "" : held.slice(start);
-      return text;
-    };
-    return {
-      push,
-      finish: () => held,
-      get isStopped() {
-        return isStopped;
-      },
-    };
+  tokenBytes(id: number): Uint8Array {
+    return new TextEncoder().encode(this.text(id));
+  }
+
+  isSpecial(id: number): boolean {
+    return id <= 1;
+  }
+
+  idToToken(id: number): string {
+    return this.isSpecial(id) ? `<${id}>` : this.text(id);
+  }
+
+  tokenToId(): null {
+    return null;
   }
 }
 
@@ -213,10 +211,11 @@ export class FakeEngine implements CompletionEngine {
 export const fakeTemplate: Template = {
   render: (messages, { addGenerationPrompt, tools, kwargs }) => {
     if (messages.some(({ content }) => content === "raise")) {
-      throw new Error("Roles must alternate");
+      throw new ChatTemplateError("Roles must alternate");
     }
     const head = (tools ? `tools=${tools.length}|` : "") + (kwargs ? JSON.stringify(kwargs) : "");
-    const body = messages.map(({ role, content }) => `${role}:${content}|`).join("");
+    const body = messages.map(normalizeMessage).map(({ role, content }) => `${role}:${content}|`)
+      .join("");
     return head + body + (addGenerationPrompt ? "assistant:" : "");
   },
 };

@@ -19,9 +19,6 @@ const REFUSED: [param: string, fields: Record<string, unknown>][] = [
     messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "" } }] }],
   }],
   ["messages[0].content[0].text", { messages: [{ role: "user", content: [{ type: "text" }] }] }],
-  ["messages[0].tool_calls[0].function.arguments", {
-    messages: [{ role: "assistant", tool_calls: [{ function: { arguments: "{" } }] }],
-  }],
   ["temperature", { temperature: -1 }],
   ["temperature", { temperature: "hot" }],
   ["top_p", { top_p: 1.1 }],
