@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { endless, events, fakeServer, FakeTokenizer, pieces, post, until } from "./fakes.ts";
+import { until } from "./clocks.ts";
+import { endless, events, fakeServer, FakeTokenizer, pieces, post } from "./fakes.ts";
 
 const PATH = "/v1/chat/completions";
 const messages = [{ role: "user", content: "Hi" }];

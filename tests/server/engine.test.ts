@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import type { Batch, TokenOutput } from "../../src/core.ts";
 import { Engine } from "../../src/engine.ts";
 import { createServer } from "../../src/server/server.ts";
-import { EOS, events, fakeTemplate, FakeTokenizer, post, realClock, until } from "./fakes.ts";
+import { realClock, until } from "./clocks.ts";
+import { EOS, events, fakeTemplate, FakeTokenizer, post } from "./fakes.ts";
 
 const VOCAB_SIZE = 0x110000;
 const LETTER_A = 97;

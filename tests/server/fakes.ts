@@ -1,6 +1,5 @@
 /** An engine that plays a script, an alphabet for a tokenizer, and a server made of them. */
 import type { SamplingParams } from "../../src/core.ts";
-import type { Clock } from "../../src/platform/platform.ts";
 import type {
   CompletionEngine,
   ServerOptions,
@@ -11,54 +10,10 @@ import { createServer } from "../../src/server/server.ts";
 import { normalizeMessage } from "../../src/tokenizer/chat_message.ts";
 import { ChatTemplateError } from "../../src/tokenizer/chat_template_error.ts";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
+import { realClock } from "./clocks.ts";
 
 export const EOS = 0;
 const FIRST_PIECE = 0x110000;
-
-export const realClock: Clock = {
-  now: () => performance.now(),
-  sleep: (delayMs, signal) =>
-    new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const timer = setTimeout(resolve, delayMs);
-      signal?.addEventListener("abort", () => {
-        clearTimeout(timer);
-        reject(signal.reason);
-      });
-    }),
-};
-
-/** A clock that stands still until it is told to go on. */
-export class ManualClock implements Clock {
-  #nowMs = 0;
-  #sleepers: { untilMs: number; wake: () => void }[] = [];
-
-  now(): number {
-    return this.#nowMs;
-  }
-
-  sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const sleeper = { untilMs: this.#nowMs + delayMs, wake: resolve };
-      this.#sleepers.push(sleeper);
-      signal?.addEventListener("abort", () => {
-        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
-        reject(signal.reason);
-      });
-    });
-  }
-
-  get numSleepers(): number {
-    return this.#sleepers.length;
-  }
-
-  advance(ms: number): void {
-    this.#nowMs += ms;
-    const due = this.#sleepers.filter(({ untilMs }) => untilMs <= this.#nowMs);
-    this.#sleepers = this.#sleepers.filter(({ untilMs }) => untilMs > this.#nowMs);
-    for (const { wake } of due) wake();
-  }
-}
 
 /** Characters of prompts are their code points; longer pieces of output get ids beyond. */
 export class FakeTokenizer implements Tokenizer {
@@ -265,14 +220,4 @@ export async function events(response: Response): Promise<unknown[]> {
     const data = part.slice("data: ".length);
     return data.startsWith("{") ? JSON.parse(data) : data;
   });
-}
-
-/** Waits until the condition holds; gives up after `withinMs`. */
-export async function until(condition: () => boolean, withinMs = 1000): Promise<number> {
-  const startMs = performance.now();
-  while (!condition()) {
-    if (performance.now() - startMs > withinMs) throw new Error(`Not within ${withinMs} ms`);
-    await realClock.sleep(2);
-  }
-  return performance.now() - startMs;
 }

@@ -1,7 +1,8 @@
 /** The real `openai` package against a server on loopback. */
 import OpenAI from "openai";
 import { afterEach, expect, test } from "vitest";
-import { endless, fakeServer, pieces, realClock, type Script, silent, until } from "./fakes.ts";
+import { realClock, until } from "./clocks.ts";
+import { endless, fakeServer, pieces, type Script, silent } from "./fakes.ts";
 
 const running: Deno.HttpServer[] = [];
 

@@ -1,15 +1,6 @@
 import { expect, test } from "vitest";
-import {
-  endless,
-  events,
-  fakeServer,
-  ManualClock,
-  pieces,
-  post,
-  realClock,
-  silent,
-  until,
-} from "./fakes.ts";
+import { ManualClock, realClock, until } from "./clocks.ts";
+import { endless, events, fakeServer, pieces, post, silent } from "./fakes.ts";
 
 const CHAT = "/v1/chat/completions";
 const messages = [{ role: "user", content: "Hi" }];
