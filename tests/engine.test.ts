@@ -101,24 +101,32 @@ test("sequences that share batches get the same tokens as alone", async () => {
   bench.expectIdle();
 });
 
-test("random requests, aborts, hang-ups and delays: every output is the lone sequence's", () => {
+test("random requests, aborts, hang-ups and delays: every output is the lone sequence's", async () => {
+  let numPreemptions = 0;
   const request = fc.record({
     prompt,
     sampling,
     /** After how many ended delays it arrives, and is cut short. */
     arrival: fc.nat(60),
-    end: fc.option(
-      fc.record({ delay: fc.nat(60), how: fc.constantFrom("signal" as const, "return" as const) }),
+    end: fc.oneof(
+      { weight: 3, arbitrary: fc.constant(null) },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          delay: fc.nat(200),
+          how: fc.constantFrom("signal" as const, "return" as const),
+        }),
+      },
     ),
     /** Delays that pass between one read and the next. */
     pause: fc.constantFrom(0, 0, 5),
   });
   const scenario = fc.record({
     limits,
-    requests: fc.array(request, { minLength: 1, maxLength: 10 }),
+    requests: fc.array(request, { minLength: 1, maxLength: 10, size: "max" }),
     order: fc.infiniteStream(fc.nat()),
   });
-  return fc.assert(
+  await fc.assert(
     fc.asyncProperty(scenario, async ({ limits, requests, order }) => {
       const delays = new VirtualDelays();
       const pauses = new Set<{ until: number; resolve(): void }>();
@@ -172,6 +180,7 @@ test("random requests, aborts, hang-ups and delays: every output is the lone seq
         bench.engine.checkIntegrity();
       }
       await over;
+      numPreemptions += bench.engine.stats().numPreemptions;
       bench.expectIdle();
       for (const { stepIds } of bench.stages) {
         expect(stepIds).toEqual([...stepIds].sort((a, b) => a - b));
@@ -179,11 +188,18 @@ test("random requests, aborts, hang-ups and delays: every output is the lone seq
     }),
     { numRuns: 200 },
   );
+  expect(numPreemptions).toBeGreaterThan(5);
 });
 
-test("as many batches are in flight as there are stages", async () => {
+test("as many batches are in flight as there are stages, with decodes shared out", async () => {
   const delays = new VirtualDelays();
-  const bench = new Bench({ numStages: 3, delays, maxBatchTokens: 8 });
+  const sizes: number[] = [];
+  const bench = new Bench({
+    numStages: 3,
+    delays,
+    maxBatchTokens: 8,
+    onBatch: ({ slices }, stageIndex) => stageIndex === 0 && sizes.push(slices.length),
+  });
   const outputs = Promise.all(
     [1, 2, 3, 4, 5, 6].map((id) => collect(bench.engine.generate([id, id], sampled(30)))),
   );
@@ -199,6 +215,7 @@ test("as many batches are in flight as there are stages", async () => {
     delays.end(0);
   }
   expect(isFull).toBe(true);
+  expect(Math.max(...sizes.slice(6))).toBe(2);
   bench.expectIdle();
 });
 
@@ -238,6 +255,35 @@ test("return() frees a sequence at once, even while a read is pending", async ()
     { done: true, value: undefined },
     { done: true, value: undefined },
   ]);
+});
+
+test("what is not read before return() is dropped", async () => {
+  const bench = new Bench();
+  const events = bench.engine.generate([1], sampled(20));
+  await events.next();
+  for (let i = 0; i < 10; i++) await settle();
+  await events.return(undefined);
+  expect(await events.next()).toEqual({ done: true, value: undefined });
+});
+
+test("a cancelled sequence makes way while its last batch is still in flight", async () => {
+  const delays = new VirtualDelays();
+  const bench = new Bench({ numStages: 2, delays, maxSequences: 1 });
+  const leaving = bench.engine.generate([1], sampled(9));
+  const following = bench.engine.generate([2], sampled(9));
+  const reads = [leaving.next(), following.next()];
+  await settle();
+  expect(bench.engine.stats()).toMatchObject({ numRunning: 1, numWaiting: 1 });
+  await leaving.return(undefined);
+  expect(bench.engine.stats()).toMatchObject({ numRunning: 1, numWaiting: 0 });
+  while (delays.numPending > 0) {
+    delays.end(0);
+    await settle();
+  }
+  const { value } = (await Promise.all(reads))[1]!;
+  const rest = await collect(following);
+  expect([...(value as TokenEvent).tokenIds, ...rest.tokenIds])
+    .toEqual(bench.expected([2], sampled(9)).tokenIds);
 });
 
 test("leaving a loop early frees the sequence", async () => {

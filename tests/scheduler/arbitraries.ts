@@ -11,17 +11,17 @@ export const prompt: fc.Arbitrary<number[]> = fc.oneof(
 );
 
 export const sampling: fc.Arbitrary<SamplingParams> = fc.record({
-  maxTokens: fc.integer({ min: 1, max: 60 }),
+  maxTokens: fc.oneof(fc.constant(60), fc.integer({ min: 1, max: 60 })),
   temperature: fc.constantFrom(0, 0.75),
   seed: fc.nat(1000),
   frequencyPenalty: fc.constantFrom(0, 0, 0.5),
   repetitionPenalty: fc.constantFrom(1, 1, 1.25),
-  stopTokenIds: fc.constantFrom([], [3], [7, 11]),
+  stopTokenIds: fc.constantFrom([], [], [3], [7, 11]),
 }).map((chosen) => ({ ...DEFAULT_SAMPLING, ...chosen }));
 
 export const limits: fc.Arbitrary<Required<SchedulerOptions>> = fc.record({
-  numBlocks: fc.integer({ min: 1, max: 16 }),
-  maxModelLength: fc.integer({ min: 2, max: 120 }),
+  numBlocks: fc.oneof(fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 16 })),
+  maxModelLength: fc.oneof(fc.constant(120), fc.integer({ min: 2, max: 120 })),
   maxSequences: fc.integer({ min: 1, max: 8 }),
   numMicroBatches: fc.integer({ min: 1, max: 4 }),
   numSpareTokens: fc.integer({ min: 0, max: 40 }),
