@@ -10,6 +10,8 @@ export function compileNormalizer(config: unknown): Normalize | null {
   if (config === null || config === undefined) return null;
   const { type, ...fields } = asObject(config, "normalizer");
   if (type === "NFC") return normalizeNfc;
+  // Letter by letter, as in Rust: JavaScript has another small sigma for the end of a word.
+  if (type === "Lowercase") return (text) => text.replaceAll("Σ", "σ").toLowerCase();
   if (type === "Sequence") {
     const steps = asArray(fields.normalizers, "normalizers").map(compileNormalizer);
     return (text) => steps.reduce((changed, step) => step?.(changed) ?? changed, text);

@@ -126,8 +126,16 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
+/** What `nastyCorpus` may vary. */
+export interface CorpusOptions {
+  readonly seed?: number;
+  /** Runs of random code points stay below this one. */
+  readonly maxCodePoint?: number;
+}
+
 /** The hand-picked strings and `numRandom` random ones, the same for the same seed. */
-export function nastyCorpus(numRandom: number, seed = 1): string[] {
+export function nastyCorpus(numRandom: number, options: CorpusOptions = {}): string[] {
+  const { seed = 1, maxCodePoint = 0x110000 } = options;
   const random = seededRandom(seed);
   const below = (bound: number) => Math.floor(random() * bound);
   const pick = <T>(choices: readonly T[]) => choices[below(choices.length)]!;
@@ -143,7 +151,10 @@ export function nastyCorpus(numRandom: number, seed = 1): string[] {
   }
   /** Anything, assigned or not, lone surrogates too. */
   function randomCodePoints(length: number): string {
-    const codePoints = Array.from({ length }, () => below(random() < 0.7 ? 0x3400 : 0x110000));
+    const codePoints = Array.from(
+      { length },
+      () => below(Math.min(maxCodePoint, random() < 0.7 ? 0x3400 : 0x110000)),
+    );
     return String.fromCodePoint(...codePoints);
   }
   const randomTexts = Array.from(

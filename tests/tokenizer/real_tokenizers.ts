@@ -15,7 +15,7 @@ export interface RealTokenizer {
 /** tokenizer.json and tokenizer_config.json, as far as the tests look into them. */
 interface HubFiles {
   readonly json: {
-    model: { vocab: Record<string, number>; merges: [string, string][] };
+    model: { vocab: Record<string, number>; merges: (string | [string, string])[] };
     added_tokens: { id: number; content: string; special: boolean }[];
   };
   readonly config: { eos_token: string; bos_token: string | null; chat_template: string };
@@ -101,7 +101,7 @@ export function asGgufMetadata({ json, config }: HubFiles, pre: string): Map<str
     ["tokenizer.ggml.pre", pre],
     ["tokenizer.ggml.tokens", tokens],
     ["tokenizer.ggml.token_type", Int32Array.from(types)],
-    ["tokenizer.ggml.merges", merges.map((merge) => merge.join(" "))],
+    ["tokenizer.ggml.merges", merges.map((merge) => [merge].flat().join(" "))],
     ["tokenizer.ggml.eos_token_id", tokens.indexOf(config.eos_token)],
     ["tokenizer.ggml.add_bos_token", false],
   ]);
