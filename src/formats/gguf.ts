@@ -24,8 +24,8 @@ export interface GgufHeader {
 const MAX_HEADER_BYTES = 100_000_000;
 /** Tensors, and metadata entries, in a file. */
 const MAX_ENTRIES = 131_072;
-/** Strings in all of the metadata; the largest vocabularies with their merges take a million. */
-const MAX_STRINGS = 2_097_152;
+/** Strings in all of the metadata; the largest vocabularies with their merges take 0.8 million. */
+const MAX_STRINGS = 1_200_000;
 const MAX_NAME_LENGTH = 1024;
 const MAX_DIMS = 4;
 const DEFAULT_ALIGNMENT = 32;

@@ -171,6 +171,15 @@ function decodeShort(bytes: Uint8Array, start: number, end: number): string | nu
       const tail = bytes[at++]!;
       if ((middle & 0xc0) !== 0x80 || (tail & 0xc0) !== 0x80) return null;
       text += String.fromCharCode(((lead & 0xf) << 12) | ((middle & 0x3f) << 6) | (tail & 0x3f));
+    } else if (lead >= 0xf1 && lead <= 0xf3 || lead === 0xf0 && (bytes[at] ?? 0) >= 0x90) {
+      if (at + 2 >= end) return null;
+      let point = lead & 0x7;
+      for (const tailEnd = at + 3; at < tailEnd; at++) {
+        const tail = bytes[at]!;
+        if ((tail & 0xc0) !== 0x80) return null;
+        point = (point << 6) | (tail & 0x3f);
+      }
+      text += String.fromCodePoint(point);
     } else {
       return null;
     }

@@ -20,8 +20,10 @@ export interface SafetensorsHeader {
 
 /** Longest header that the reference implementation accepts. */
 const MAX_HEADER_BYTES = 100_000_000;
-/** Values in a header: an eighth of a million tensors with all their fields. */
-const MAX_HEADER_VALUES = 2_000_000;
+/** Tensors in a file; the largest published shards have thousands. */
+const MAX_TENSORS = 131_072;
+/** Values in a header: names, types, sizes and offsets of that many. */
+const MAX_HEADER_VALUES = 16 * MAX_TENSORS;
 const MAX_NAME_LENGTH = 1024;
 
 /** Bits of an element. */
@@ -89,10 +91,14 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
 function parseHeader(bytes: Uint8Array, fileName: string): Record<string, unknown> {
   const count = countJson(bytes);
   // A header is an object of objects with arrays of numbers.
-  if (count.depth > 3 || count.numValues > MAX_HEADER_VALUES) {
+  if (
+    count.depth > 3 || count.numValues > MAX_HEADER_VALUES ||
+    count.numTopMembers > MAX_TENSORS
+  ) {
     throw new FormatError(
       fileName,
-      `its header is nested ${count.depth} deep with ${count.numValues} values; ${DAMAGED}`,
+      `its header is nested ${count.depth} deep with ${count.numTopMembers} entries of ` +
+        `${count.numValues} values; ${DAMAGED}`,
     );
   }
   let parsed: unknown;

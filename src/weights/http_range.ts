@@ -194,8 +194,15 @@ function contentLength(headers: Headers): number | null {
 
 function asFetchError(error: unknown, shown: string): FetchError {
   if (error instanceof FetchError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  return new FetchError(`Cannot reach "${shown}": ${reason.split("?", 1)[0]}`, { cause: error });
+  return new FetchError(`Cannot reach "${shown}": ${reasonOf(error)}`, { cause: error });
+}
+
+/** What went wrong, as deep as the runtime tells it, without the query of any URL. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // Runtimes say "fetch failed" and hide the reason.
+  const { message } = error.cause instanceof Error ? error.cause : error;
+  return message.replace(/^.* for url \([^)]*\): /, "").replace(/\?\S*/g, "") || error.name;
 }
 
 function backoffMs(numFailures: number, { headers }: FetchError): number {

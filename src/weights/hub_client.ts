@@ -4,7 +4,7 @@
  * @module
  */
 import { within } from "./deadline.ts";
-import { FetchError, type HttpOptions } from "./http_range.ts";
+import { FetchError, type HttpOptions, reasonOf } from "./http_range.ts";
 
 /** Where the hub is and who asks. */
 export interface HubAccess {
@@ -85,7 +85,7 @@ export async function listHubFiles(
     signal?.throwIfAborted();
     if (error instanceof HubError) throw error;
     throw new HubError(
-      `Cannot reach "${endpoint}" for "${repo.id}" (${(error as Error).message}): check the ` +
+      `Cannot reach "${endpoint}" for "${repo.id}" (${reasonOf(error)}): check the ` +
         "connection, set HF_ENDPOINT to a mirror, or pass a folder or .gguf file instead",
       { status: null, cause: error },
     );

@@ -17,6 +17,8 @@ export interface ServedFile {
   /** Never sends the body. */
   readonly hangs?: boolean;
   readonly errorCode?: string;
+  /** Sends the client there instead. */
+  readonly location?: string;
 }
 
 export interface FileServer {
@@ -57,6 +59,11 @@ function serve(file: ServedFile | undefined, request: IncomingMessage, response:
   if (!file || (status !== undefined && status !== 200)) {
     response.writeHead(status ?? 404, file?.errorCode ? { "x-error-code": file.errorCode } : {});
     response.end("no");
+    return;
+  }
+  if (file.location) {
+    response.writeHead(302, { location: file.location });
+    response.end();
     return;
   }
   const { bytes } = file;

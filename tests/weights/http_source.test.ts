@@ -24,6 +24,21 @@ test("a read asks for its range only", async () => {
   await expect(source.read(0, BYTES.length + 1)).rejects.toThrow(RangeError);
 });
 
+test("redirects are followed, and the range with them", async () => {
+  server.files.set("/there", { bytes: BYTES });
+  server.files.set("/moved", { bytes: new Uint8Array(0), location: `${server.url}/there` });
+  const source = await openHttpSource(`${server.url}/moved`, OPTIONS);
+  expect(await source.read(500_000, 500_100)).toEqual(BYTES.slice(500_000, 500_100));
+  expect(server.requests.at(-1)).toBe("/there bytes=500000-500099");
+});
+
+test("a large file that ignores ranges is refused", async () => {
+  const bytes = new Uint8Array(65 << 20);
+  server.files.set("/large", { bytes, ignoresRange: true });
+  await expect(openHttpSource(`${server.url}/large`, OPTIONS))
+    .rejects.toThrow("is not served by range: download it and pass its path");
+});
+
 test("a small file that ignores ranges is kept whole", async () => {
   server.files.set("/plain", { bytes: BYTES, ignoresRange: true });
   const source = await openHttpSource(`${server.url}/plain`, OPTIONS);
