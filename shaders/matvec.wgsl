@@ -5,6 +5,7 @@
 enable subgroups;
 #endif
 #include "step.wgsl"
+#include "row_count.wgsl"
 #include "vec8.wgsl"
 @group(0) @binding(1) var<storage, read> weights: array<u32>;  // [ROWS, COLS] in WEIGHT_FORMAT
 #if COLS_TAIL

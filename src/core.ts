@@ -73,6 +73,8 @@ export interface SampleRequest {
   readonly tokenIndex: number;
   /** Present only when a penalty is on. */
   readonly penalties?: PenaltyRequest;
+  /** Also return the logits of every token of the slice, for scoring and verification. */
+  readonly wantsLogits?: boolean;
 }
 
 /** Token counts of one sequence, for the penalties. */
@@ -116,6 +118,8 @@ export function numBatchTokens(batch: Batch): number {
 export interface TokenOutput {
   readonly sequenceId: number;
   readonly tokenId: number;
+  /** f32 [tokens of the slice, vocabSize], only if the request wanted them; after penalties. */
+  readonly logits?: Float32Array;
 }
 
 /** The layers `[startLayer, endLayer)` of a model, and whether its ends belong to the shard. */
@@ -162,6 +166,9 @@ export interface RopeConfig {
     | { readonly type: "factors"; readonly factors: readonly number[] };
 }
 
+/** A parsed Hugging Face config.json, or what stands in for it. */
+export type HfConfig = Readonly<Record<string, unknown>>;
+
 /** Everything about a model that shapes, kernels and the scheduler need. Sizes in elements. */
 export interface ModelConfig {
   /** Hugging Face `model_type`; the key of models/registry.ts. */
@@ -179,7 +186,7 @@ export interface ModelConfig {
   readonly maxPositions: number;
   /** The head reuses the embedding matrix. */
   readonly isTied: boolean;
-  /** Which projections carry a bias vector. */
+  /** Which projections carry a bias vector: q, k and v; the attention's output; gate, up and down. */
   readonly hasQkvBias: boolean;
   readonly hasOutputBias: boolean;
   readonly hasMlpBias: boolean;

@@ -9,20 +9,32 @@ export interface Tuning {
   readonly isDeterministic: boolean;
   /** Threads that share the sum of one row in matvec. */
   readonly matvecLanes: number;
+  /** Most tokens that share one read of the weights in matvec: 1, 2, 4 or 8. */
+  readonly matvecTokens: number;
   /** Use subgroup operations where a kernel has them. */
   readonly useSubgroups: boolean;
+  /** Keep matmul's tiles in f16; sums stay f32. Rounds inputs to 11 bits. */
+  readonly useF16Tiles: boolean;
+  /** Keep K and V as f16. */
+  readonly useF16Kv: boolean;
 }
 
-/** The choices for a device before any measurement. */
+/** The choices for a device before any measurement; `chosen` overrides them. */
 export function defaultTuning(
   capabilities: GpuCapabilities,
-  options: { readonly isDeterministic?: boolean } = {},
+  chosen: Partial<Tuning> = {},
 ): Tuning {
   const { isSoftware, subgroupSize } = capabilities;
+  const isDeterministic = chosen.isDeterministic ?? isSoftware;
   return {
-    isDeterministic: options.isDeterministic ?? isSoftware,
-    // A CPU gains from one thread a row: inputs are loaded once for all lanes, and nothing is joined.
-    matvecLanes: isSoftware ? 1 : subgroupSize > 0 ? subgroupSize : 32,
+    isDeterministic,
+    // A CPU gains from one thread a row: inputs are loaded once for all, and nothing is joined.
+    matvecLanes: isSoftware ? 1 : subgroupSize || 32,
+    // More spill llvmpipe's 16 registers: 8 tokens ran at a third of the rate of 4.
+    matvecTokens: isSoftware ? 4 : 8,
     useSubgroups: subgroupSize > 0,
+    useF16Tiles: false,
+    useF16Kv: !isDeterministic,
+    ...chosen,
   };
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers";
 import { listDawnAdapters } from "./dawn.ts";
 import type { AdapterChoice, Clock, GpuProvider, Rng } from "./platform.ts";
 
@@ -46,18 +47,20 @@ async function listBuiltInAdapters(): Promise<AdapterChoice[]> {
 }
 
 /**
- * Dawn settles `mapAsync` only while Deno's event loop turns, and a loop with nothing to do sleeps.
- * A message channel that posts to itself keeps it awake for as long as a wait is open.
+ * Dawn settles its promises only while Deno's event loop turns, and a busy neighbour (a data channel)
+ * lets it rest for seconds. An immediate that asks for the next one keeps it turning while a wait is
+ * open: 0.03 ms a readback, where a message channel that posts to itself took 0.17 ms or starved it.
  */
 async function pump<T>(wait: Promise<T>): Promise<T> {
-  const { port1, port2 } = new MessageChannel();
-  port1.onmessage = () => port2.postMessage(null);
-  port2.postMessage(null);
+  let isWaiting = true;
+  const turn = () => {
+    if (isWaiting) setImmediate(turn);
+  };
+  turn();
   try {
     return await wait;
   } finally {
-    port1.close();
-    port2.close();
+    isWaiting = false;
   }
 }
 

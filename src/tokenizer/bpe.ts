@@ -6,6 +6,8 @@ import type { MergeTable } from "./merge_table.ts";
 const MAX_CACHED_LENGTH = 32;
 /** Pieces remembered before the cache starts over. */
 const MAX_CACHED_PIECES = 1 << 16;
+/** Working memory that stays between pieces, in symbols. */
+const MAX_KEPT_SYMBOLS = 1 << 16;
 /** Heap keys are `rank * POSITIONS + position`: lowest rank first, leftmost on a tie. */
 const POSITIONS = 2 ** 32;
 
@@ -111,8 +113,10 @@ export class Bpe {
     if (handle >= 0) this.#heap.push(merges.rank(handle) * POSITIONS + left);
   }
 
+  /** Makes room, and gives back what a very long piece had needed. */
   #reserve(numSymbols: number): void {
-    if (this.#symbols.length >= numSymbols) return;
+    const room = this.#symbols.length;
+    if (room >= numSymbols && room <= MAX_KEPT_SYMBOLS) return;
     this.#symbols = new Int32Array(numSymbols);
     this.#next = new Int32Array(numSymbols);
     this.#previous = new Int32Array(numSymbols);

@@ -2,7 +2,7 @@ import { type AddedToken, AddedTokenSplitter } from "./added_tokens.ts";
 import type { Bpe } from "./bpe.ts";
 import { fromByteCharacters } from "./byte_alphabet.ts";
 import type { PreTokenizer } from "./pre_tokenizer.ts";
-import type { EncodeOptions, Tokenizer } from "./tokenizer.ts";
+import { type EncodeOptions, type Tokenizer, TokenizerError } from "./tokenizer.ts";
 
 /** How a vocabulary spells bytes: one character each, or "▁" for a space and `<0xNN>` for a byte. */
 export type Spelling = "byteLevel" | "sentencePiece";
@@ -24,6 +24,9 @@ export interface BpeTokenizerParts {
   readonly bosTokenId: number | null;
   readonly eosTokenIds: readonly number[];
 }
+
+/** UTF-16 units: from twice as many on, patterns overflow the stack of V8's regular expressions. */
+const MAX_TEXT_LENGTH = 1 << 24;
 
 const ENCODER = new TextEncoder();
 const NO_BYTES = new Uint8Array(0);
@@ -60,6 +63,11 @@ export class BpeTokenizer implements Tokenizer {
 
   encode(text: string, options: EncodeOptions = {}): number[] {
     const { addSpecialTokens = true } = options;
+    if (text.length > MAX_TEXT_LENGTH) {
+      throw new TokenizerError(
+        `Text of ${text.length} characters is too long: send at most ${MAX_TEXT_LENGTH}`,
+      );
+    }
     const { prefixIds, suffixIds } = this.#parts;
     const ids = addSpecialTokens ? [...prefixIds] : [];
     for (const section of this.#splitGiven.split(text.toWellFormed())) {

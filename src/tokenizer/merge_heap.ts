@@ -1,3 +1,5 @@
+const MAX_KEPT_KEYS = 1 << 16;
+
 /** A smallest-first heap of numbers in one typed array. */
 export class MergeHeap {
   #keys = new Float64Array(64);
@@ -7,8 +9,10 @@ export class MergeHeap {
     return this.#size;
   }
 
+  /** Empties the heap, and gives back what a very large one had needed. */
   clear(): void {
     this.#size = 0;
+    if (this.#keys.length > MAX_KEPT_KEYS) this.#keys = new Float64Array(64);
   }
 
   push(key: number): void {

@@ -227,3 +227,8 @@ test("damaged and unsupported tokenizers are refused with the reason", () => {
   expect(gguf({ "tokenizer.ggml.tokens": [] })).toThrow("GGUF has no tokenizer");
   expect(gguf({ "tokenizer.ggml.model": "llama" })).toThrow("49152 tokens have 0 scores");
 });
+
+test("a text beyond any context is refused instead of overflowing a stack", () => {
+  const tokenizer = tokenizerFromGguf(smolLm2Metadata());
+  expect(() => tokenizer.encode("🙂".repeat(2 ** 24))).toThrow("33554432 characters is too long");
+});

@@ -1,0 +1,103 @@
+/**
+ * What one `model_type` has to say: how to read its config.json, which tensors a layer has, and
+ * what a layer computes.
+ *
+ * @module
+ */
+import type { HfConfig, ModelConfig } from "../core.ts";
+import type { Dispatch } from "../gpu/dispatch.ts";
+import type { Weight } from "../gpu/weight.ts";
+import type { KernelContext } from "../kernels/context.ts";
+import type { KvCache } from "../kernels/kv_cache.ts";
+
+/** One row of the registry. */
+export interface Architecture {
+  readonly modelType: string;
+  /** Throws a ModelConfigError that names the field at fault. */
+  readConfig(hf: HfConfig): ModelConfig;
+  /** The tensors of decoder layer `layer`, which keeps its global number. */
+  layerTensors(config: ModelConfig, layer: number): LayerTensors;
+  /** Columns of the f32 [tokens, columns] buffers that all layers share. */
+  scratchColumns(config: ModelConfig): Readonly<Record<string, number>>;
+  /** One decoder layer: `run.hidden` is read and replaced. */
+  decoderLayer(run: LayerRun): Dispatch[];
+}
+
+/** The operands of a layer: Hugging Face names of tensors, joined along the first dimension. */
+export interface LayerTensors {
+  /** [numRows, numCols] together, kept in their stored format. */
+  readonly matrices: Readonly<Record<string, MatrixTensors>>;
+  /** `length` elements together, widened to f32. */
+  readonly vectors: Readonly<Record<string, VectorTensors>>;
+}
+
+/** Tensors [rows, numCols] that lie under each other. */
+export interface MatrixTensors {
+  readonly names: readonly string[];
+  readonly numRows: number;
+  readonly numCols: number;
+}
+
+/** Tensors of one dimension, end to end. */
+export interface VectorTensors {
+  readonly names: readonly string[];
+  readonly length: number;
+}
+
+/** The operands of one layer on the GPU, by the names of LayerTensors. */
+export interface LayerWeights {
+  readonly matrices: Readonly<Record<string, Weight>>;
+  readonly vectors: Readonly<Record<string, GPUBuffer>>;
+}
+
+/** How many rows of each kind a batch has; what a recording is made for. */
+export interface BatchShape {
+  readonly numTokens: number;
+  readonly numSamples: number;
+  /** Rows for attention_decode. */
+  readonly numDecodeRows: number;
+  /** Query tiles for attention_prefill. */
+  readonly numTiles: number;
+}
+
+/** The buffers that describe a batch to the kernels. */
+export interface BatchBuffers {
+  /** u32 [tokens]. */
+  readonly tokenIds: GPUBuffer;
+  /** TokenRow [tokens]. */
+  readonly tokenRows: GPUBuffer;
+  /** u32 [sequences, maxBlocks]. */
+  readonly blockTables: GPUBuffer;
+  readonly maxBlocks: number;
+  /** u32 [decode rows]: rows of the batch. */
+  readonly decodeRows: GPUBuffer;
+  /** vec4u [tiles]: first row, rows, position of first, sequence. */
+  readonly tiles: GPUBuffer;
+  /** u32 [samples]: rows of the batch. */
+  readonly sampleRows: GPUBuffer;
+}
+
+/** Everything that a decoder layer works on. */
+export interface LayerRun {
+  readonly kernels: KernelContext;
+  readonly config: ModelConfig;
+  /** Global number of the layer. */
+  readonly layer: number;
+  readonly weights: LayerWeights;
+  readonly cache: KvCache;
+  /** (cos, sin) of `ropeAngles`. */
+  readonly angles: GPUBuffer;
+  readonly shape: BatchShape;
+  readonly batch: BatchBuffers;
+  /** f32 [tokens, hiddenSize]: the residual stream. */
+  readonly hidden: GPUBuffer;
+  /** By the names of `scratchColumns`. */
+  readonly scratch: Readonly<Record<string, GPUBuffer>>;
+}
+
+/** An operand that `layerTensors` or `scratchColumns` promised. */
+export function operand<T>(operands: Readonly<Record<string, T>>, name: string): T {
+  const found = operands[name];
+  if (found === undefined) throw new Error(`Operand "${name}" was not prepared`);
+  return found;
+}

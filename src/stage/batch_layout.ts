@@ -1,0 +1,140 @@
+/**
+ * A batch as the tables that kernels read.
+ *
+ * @module
+ */
+import { type Batch, type BatchSlice, BLOCK_SIZE, type SampleRequest } from "../core.ts";
+import type { BatchShape } from "../models/architecture.ts";
+import type { StageLimits } from "./stage_limits.ts";
+
+/** The rows of logits that belong to one slice. */
+export interface SampledSlice {
+  readonly slice: BatchSlice;
+  /** Rows [firstRow, endRow) of the logits; the last one draws the token. */
+  readonly firstRow: number;
+  readonly endRow: number;
+}
+
+/** Everything that is uploaded for one batch. */
+export interface BatchLayout {
+  readonly shape: BatchShape;
+  readonly tokenIds: Uint32Array<ArrayBuffer>;
+  /** (position, sequence, slot) of each token. */
+  readonly tokenRows: Uint32Array<ArrayBuffer>;
+  readonly blockTables: Uint32Array<ArrayBuffer>;
+  readonly decodeRows: Uint32Array<ArrayBuffer>;
+  /** (first row, rows, position of first, sequence) of each query tile. */
+  readonly tiles: Uint32Array<ArrayBuffer>;
+  readonly sampleRows: Uint32Array<ArrayBuffer>;
+  /** One for each sampled row. */
+  readonly sampleRequests: readonly SampleRequest[];
+  readonly sampled: readonly SampledSlice[];
+}
+
+/** How tokens are handed to the two attention kernels. */
+export interface AttentionPlan {
+  /** Blocks in a row of `blockTables`. */
+  readonly maxBlocks: number;
+  /** Tokens of a query tile; 0 gives every token to attention_decode. */
+  readonly tileRows: number;
+}
+
+/** A row of logits that is wanted, not drawn from. */
+const UNDRAWN: SampleRequest = {
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  seed: 0,
+  tokenIndex: 0,
+};
+
+/** Lays out `batch`. Throws a RangeError when it does not fit the stage's limits. */
+export function layoutBatch(
+  batch: Batch,
+  limits: StageLimits,
+  { maxBlocks, tileRows }: AttentionPlan,
+): BatchLayout {
+  const tokenIds: number[] = [];
+  const tokenRows: number[] = [];
+  const decodeRows: number[] = [];
+  const tiles: number[] = [];
+  const sampleRows: number[] = [];
+  const sampleRequests: SampleRequest[] = [];
+  const sampled: SampledSlice[] = [];
+  const blockTables = new Uint32Array(batch.slices.length * maxBlocks);
+  batch.slices.forEach((slice, sequence) => {
+    checkSlice(slice, limits);
+    const firstRow = tokenIds.length;
+    const numTokens = slice.tokenIds.length;
+    blockTables.set(slice.blockTable, sequence * maxBlocks);
+    slice.tokenIds.forEach((tokenId, i) => {
+      const position = slice.startPosition + i;
+      const block = slice.blockTable[Math.floor(position / BLOCK_SIZE)] ?? 0;
+      tokenIds.push(tokenId);
+      tokenRows.push(position, sequence, block * BLOCK_SIZE + position % BLOCK_SIZE);
+    });
+    if (tileRows === 0 || numTokens === 1) {
+      for (let i = 0; i < numTokens; i++) decodeRows.push(firstRow + i);
+    } else {
+      for (let i = 0; i < numTokens; i += tileRows) {
+        const rows = Math.min(tileRows, numTokens - i);
+        tiles.push(firstRow + i, rows, slice.startPosition + i, sequence);
+      }
+    }
+    if (slice.sample === undefined) return;
+    const firstSample = sampleRows.length;
+    for (let i = slice.sample.wantsLogits ? 0 : numTokens - 1; i < numTokens; i++) {
+      sampleRows.push(firstRow + i);
+      sampleRequests.push(i === numTokens - 1 ? slice.sample : UNDRAWN);
+    }
+    sampled.push({ slice, firstRow: firstSample, endRow: sampleRows.length });
+  });
+  const shape = {
+    numTokens: tokenIds.length,
+    numSamples: sampleRows.length,
+    numDecodeRows: decodeRows.length,
+    numTiles: tiles.length / 4,
+  };
+  checkShape(batch, shape, limits);
+  return {
+    shape,
+    tokenIds: Uint32Array.from(tokenIds),
+    tokenRows: Uint32Array.from(tokenRows),
+    blockTables,
+    decodeRows: Uint32Array.from(decodeRows),
+    tiles: Uint32Array.from(tiles),
+    sampleRows: Uint32Array.from(sampleRows),
+    sampleRequests,
+    sampled,
+  };
+}
+
+function checkSlice(slice: BatchSlice, limits: StageLimits): void {
+  const { sequenceId, startPosition, tokenIds, blockTable } = slice;
+  const end = startPosition + tokenIds.length;
+  const fail = (problem: string): never => {
+    throw new RangeError(`Sequence ${sequenceId} does not fit the stage: ${problem}`);
+  };
+  if (tokenIds.length === 0) fail("its slice is empty");
+  if (end > limits.maxModelLength) {
+    fail(`it ends at ${end}, and the longest is ${limits.maxModelLength}`);
+  }
+  if (blockTable.length !== Math.ceil(end / BLOCK_SIZE)) {
+    fail(`it has ${blockTable.length} blocks for ${end} tokens`);
+  }
+  const stray = blockTable.find((block) => block >= limits.numBlocks);
+  if (stray !== undefined) fail(`block ${stray} is outside the pool of ${limits.numBlocks}`);
+}
+
+function checkShape(batch: Batch, shape: BatchShape, limits: StageLimits): void {
+  const fits = shape.numTokens <= limits.maxBatchTokens &&
+    batch.slices.length <= limits.maxSequences &&
+    shape.numSamples <= limits.maxSamples;
+  if (fits && shape.numTokens > 0) return;
+  throw new RangeError(
+    `Batch ${batch.stepId} has ${shape.numTokens} tokens, ${batch.slices.length} sequences and ` +
+      `${shape.numSamples} sampled rows; the stage takes 1 to ${limits.maxBatchTokens}, ` +
+      `${limits.maxSequences} and ${limits.maxSamples}`,
+  );
+}

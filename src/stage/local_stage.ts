@@ -1,0 +1,277 @@
+import type { Batch, ModelConfig, Shard, TokenOutput } from "../core.ts";
+import type { GpuContext, GpuLostError } from "../gpu/context.ts";
+import type { Dispatch } from "../gpu/dispatch.ts";
+import { ProgramCache } from "../gpu/program.ts";
+import { type Readback, ReadbackRing } from "../gpu/readback_ring.ts";
+import { Recorder, type Recording } from "../gpu/recorder.ts";
+import { queryTileRows } from "../kernels/attention_prefill.ts";
+import type { KernelContext } from "../kernels/context.ts";
+import { embed } from "../kernels/embed.ts";
+import { INCLUDES } from "../kernels/includes.ts";
+import { packPenalties, penalize } from "../kernels/penalize.ts";
+import { projection } from "../kernels/projection.ts";
+import { rmsNorm } from "../kernels/rms_norm.ts";
+import { packSampleParams, sample } from "../kernels/sample.ts";
+import type { Tuning } from "../kernels/tuning.ts";
+import type { Architecture, BatchShape } from "../models/architecture.ts";
+import type { ModelSource } from "../weights/model_source.ts";
+import { type BatchLayout, layoutBatch } from "./batch_layout.ts";
+import type { Stage, StageOutput } from "./stage.ts";
+import { StageBuffers } from "./stage_buffers.ts";
+import type { StageLimits } from "./stage_limits.ts";
+import { loadStageWeights, type StageWeights } from "./stage_weights.ts";
+import { type LoadProgress, WeightLoader } from "./weight_loader.ts";
+
+/** What a LocalStage is made from. */
+export interface LocalStageOptions {
+  readonly context: GpuContext;
+  readonly tuning: Tuning;
+  readonly architecture: Architecture;
+  readonly config: ModelConfig;
+  readonly source: ModelSource;
+  readonly shard: Shard;
+  readonly limits: StageLimits;
+  readonly onProgress?: LoadProgress;
+  /** Aborts loading. */
+  readonly signal?: AbortSignal;
+}
+
+/** Recordings kept; prefill chunks come in many sizes. */
+const MAX_RECORDINGS = 64;
+
+/** A shard on this process's GPU. */
+export class LocalStage implements Stage {
+  readonly shard: Shard;
+  /** For benchmarks: set its `profiler` to time kernels. */
+  readonly recorder: Recorder;
+  readonly #options: LocalStageOptions;
+  readonly #kernels: KernelContext;
+  readonly #loader: WeightLoader;
+  readonly #weights: StageWeights;
+  readonly #buffers: StageBuffers;
+  readonly #ring: ReadbackRing;
+  /** By shape, oldest first. */
+  readonly #recordings = new Map<string, Recording>();
+  /** Resolves when the last batch was submitted or refused. */
+  #lastSubmit: Promise<unknown> = Promise.resolve();
+  #lostError: GpuLostError | null = null;
+  #isClosed = false;
+
+  private constructor(
+    options: LocalStageOptions,
+    parts: { loader: WeightLoader; weights: StageWeights; buffers: StageBuffers },
+  ) {
+    const { context, tuning } = options;
+    this.shard = options.shard;
+    this.recorder = new Recorder(context);
+    this.#options = options;
+    this.#loader = parts.loader;
+    this.#weights = parts.weights;
+    this.#buffers = parts.buffers;
+    this.#ring = new ReadbackRing(context);
+    this.#kernels = {
+      programs: new ProgramCache(context, INCLUDES),
+      capabilities: context.capabilities,
+      tuning,
+      step: parts.buffers.step,
+    };
+    context.lost.then((error) => this.#lostError = error);
+  }
+
+  /**
+   * Allocates the buffers and loads the shard's tensors. Throws a GpuMemoryError when the device is
+   * full and a FormatError when the model lacks a tensor; nothing stays allocated then.
+   */
+  static async load(options: LocalStageOptions): Promise<LocalStage> {
+    const { context, tuning, architecture, config, shard, limits, source, onProgress } = options;
+    const loader = new WeightLoader(context, source, { onProgress, signal: options.signal });
+    const buffers = await StageBuffers.create(context, {
+      architecture,
+      config,
+      shard,
+      limits,
+      isF16Kv: tuning.useF16Kv,
+    });
+    try {
+      const weights = await loadStageWeights(loader, { architecture, config, shard });
+      return new LocalStage(options, { loader, weights, buffers });
+    } catch (error) {
+      loader.destroy();
+      buffers.destroy();
+      throw error;
+    }
+  }
+
+  /** Bytes of GPU memory: weights, and everything else. */
+  get memory(): { readonly weightBytes: number; readonly bufferBytes: number } {
+    return {
+      weightBytes: this.#loader.allocatedBytes,
+      bufferBytes: this.#buffers.allocatedBytes,
+    };
+  }
+
+  async forward(batch: Batch, hidden: Float32Array | null): Promise<StageOutput> {
+    const submitted = this.#lastSubmit.then(() => this.#submit(batch, hidden));
+    this.#lastSubmit = submitted.catch(() => {});
+    const finish = await submitted;
+    try {
+      return await finish();
+    } catch (error) {
+      throw this.#lostError ?? error;
+    }
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#ring.destroy();
+    this.#buffers.destroy();
+    this.#loader.destroy();
+  }
+
+  async #submit(batch: Batch, hidden: Float32Array | null): Promise<() => Promise<StageOutput>> {
+    if (this.#isClosed) throw new Error("The stage is closed");
+    if (this.#lostError !== null) throw this.#lostError;
+    const { config, limits, tuning } = this.#options;
+    const layout = layoutBatch(batch, limits, {
+      maxBlocks: this.#buffers.batch.maxBlocks,
+      tileRows: tuning.isDeterministic ? 0 : queryTileRows(config.headDim),
+    });
+    this.#checkHidden(hidden, layout.shape);
+    const penalties = this.shard.hasHead ? packPenalties(layout.sampleRequests) : null;
+    const recording = await this.#recording(layout.shape, penalties !== null);
+    const readbacks = await this.#reserve(layout);
+
+    this.#buffers.upload(layout, hidden as Float32Array<ArrayBuffer> | null);
+    const { head } = this.#buffers;
+    if (head !== null && layout.shape.numSamples > 0) {
+      const params = packSampleParams(layout.sampleRequests);
+      this.#buffers.write(head.sampleParams, new Uint32Array(params));
+      if (penalties !== null) {
+        this.#buffers.write(head.penaltyRows, new Uint32Array(penalties.rows));
+        this.#buffers.write(head.penaltyEntries, penalties.entries);
+      }
+    }
+    const { hiddenOut, tokens, logits } = readbacks;
+    const copies = [hiddenOut, tokens, logits].flatMap((readback) => readback?.copy ?? []);
+    this.recorder.submit(recording, copies);
+    return async () => {
+      if (hiddenOut !== null) {
+        return { type: "hidden", values: new Float32Array(await hiddenOut.read()) };
+      }
+      const [ids, values] = await Promise.all([tokens?.read(), logits?.read()]);
+      return { type: "tokens", tokens: this.#outputs(layout, { ids, values }) };
+    };
+  }
+
+  #checkHidden(hidden: Float32Array | null, shape: BatchShape): void {
+    const wanted = this.shard.hasEmbedding ? 0 : shape.numTokens * this.#options.config.hiddenSize;
+    if ((hidden?.length ?? 0) === wanted) return;
+    throw new RangeError(
+      `The stage got ${hidden?.length ?? 0} elements of hidden states, expected ${wanted}`,
+    );
+  }
+
+  async #reserve(
+    { shape, sampleRequests }: BatchLayout,
+  ): Promise<{ hiddenOut: Readback | null; tokens: Readback | null; logits: Readback | null }> {
+    const { head, hidden } = this.#buffers;
+    const { hiddenSize, vocabSize } = this.#options.config;
+    if (head === null) {
+      const hiddenOut = await this.#ring.reserve(hidden, shape.numTokens * hiddenSize * 4);
+      return { hiddenOut, tokens: null, logits: null };
+    }
+    if (shape.numSamples === 0) return { hiddenOut: null, tokens: null, logits: null };
+    const wantsLogits = sampleRequests.some((request) => request.wantsLogits);
+    return {
+      hiddenOut: null,
+      tokens: await this.#ring.reserve(head.tokens, shape.numSamples * 4),
+      logits: wantsLogits
+        ? await this.#ring.reserve(head.logits, shape.numSamples * vocabSize * 4)
+        : null,
+    };
+  }
+
+  #outputs(
+    layout: BatchLayout,
+    read: { readonly ids: ArrayBuffer | undefined; readonly values: ArrayBuffer | undefined },
+  ): TokenOutput[] {
+    const { vocabSize } = this.#options.config;
+    const ids = new Uint32Array(read.ids ?? new ArrayBuffer(0));
+    const values = new Float32Array(read.values ?? new ArrayBuffer(0));
+    return layout.sampled.map(({ slice, firstRow, endRow }) => ({
+      sequenceId: slice.sequenceId,
+      tokenId: ids[endRow - 1] ?? 0,
+      ...(slice.sample?.wantsLogits &&
+        { logits: values.slice(firstRow * vocabSize, endRow * vocabSize) }),
+    }));
+  }
+
+  async #recording(shape: BatchShape, hasPenalties: boolean): Promise<Recording> {
+    const key = `${Object.values(shape).join(" ")} ${hasPenalties}`;
+    let recording = this.#recordings.get(key);
+    if (recording === undefined) {
+      recording = this.recorder.record(this.#dispatches(shape, hasPenalties));
+      await this.#kernels.programs.compiled();
+    }
+    this.#recordings.delete(key);
+    this.#recordings.set(key, recording);
+    const [oldest] = this.#recordings.keys();
+    if (this.#recordings.size > MAX_RECORDINGS && oldest !== undefined) {
+      this.#recordings.delete(oldest);
+    }
+    return recording;
+  }
+
+  #dispatches(shape: BatchShape, hasPenalties: boolean): Dispatch[] {
+    const { batch, hidden, scratch, angles, caches } = this.#buffers;
+    const { architecture, config, shard } = this.#options;
+    const kernels = this.#kernels;
+    const { embedding, layers } = this.#weights;
+    const dispatches: Dispatch[] = [];
+    if (embedding !== null && shard.hasEmbedding) {
+      const { numTokens } = shape;
+      const { tokenIds } = batch;
+      dispatches.push(...embed(kernels, { weight: embedding, tokenIds, out: hidden, numTokens }));
+    }
+    for (const [layer, weights] of layers) {
+      const cache = caches.get(layer)!;
+      dispatches.push(...architecture.decoderLayer({
+        ...{ kernels, config, layer, weights, cache, angles, shape, batch, hidden, scratch },
+      }));
+    }
+    return [...dispatches, ...this.#headDispatches(shape, hasPenalties)];
+  }
+
+  #headDispatches(shape: BatchShape, hasPenalties: boolean): Dispatch[] {
+    const { finalNorm, head: weight } = this.#weights;
+    const { head, hidden, batch } = this.#buffers;
+    const { config } = this.#options;
+    const { numSamples } = shape;
+    if (head === null || finalNorm === null || weight === null || numSamples === 0) return [];
+    const { logits, normed, tokens } = head;
+    const call = { logits, vocabSize: config.vocabSize, numSamples };
+    return [
+      rmsNorm(this.#kernels, {
+        weight: finalNorm,
+        eps: config.rmsNormEps,
+        x: hidden,
+        y: normed,
+        numCols: config.hiddenSize,
+        numRows: numSamples,
+        sampleRows: batch.sampleRows,
+      }),
+      ...projection(this.#kernels, {
+        weight,
+        x: normed,
+        y: logits,
+        rowKind: "samples",
+        numRows: numSamples,
+      }),
+      ...(hasPenalties
+        ? penalize(this.#kernels, { ...call, rows: head.penaltyRows, entries: head.penaltyEntries })
+        : []),
+      ...sample(this.#kernels, { ...call, params: head.sampleParams, tokens }),
+    ];
+  }
+}

@@ -1,0 +1,155 @@
+import type { ModelConfig, Shard } from "../core.ts";
+import { BLOCK_SIZE } from "../core.ts";
+import { allocate, type BufferRole } from "../gpu/buffer.ts";
+import type { GpuContext } from "../gpu/context.ts";
+import { STEP_BYTES } from "../kernels/context.ts";
+import { kvBytes, type KvCache } from "../kernels/kv_cache.ts";
+import { PENALTY_ENTRY_BYTES, PENALTY_ROW_BYTES } from "../kernels/penalize.ts";
+import { SAMPLE_PARAMS_BYTES } from "../kernels/sample.ts";
+import type { Architecture, BatchBuffers } from "../models/architecture.ts";
+import { ropeAngles } from "../models/rope_angles.ts";
+import type { BatchLayout } from "./batch_layout.ts";
+import type { StageLimits } from "./stage_limits.ts";
+
+/** Buffers of the last stage. */
+export interface HeadBuffers {
+  readonly normed: GPUBuffer;
+  /** f32 [samples, vocabSize]. */
+  readonly logits: GPUBuffer;
+  readonly sampleParams: GPUBuffer;
+  readonly penaltyRows: GPUBuffer;
+  readonly penaltyEntries: GPUBuffer;
+  /** u32 [samples]. */
+  readonly tokens: GPUBuffer;
+}
+
+/** What a stage needs its buffers for. */
+export interface StageBuffersRequest {
+  readonly architecture: Architecture;
+  readonly config: ModelConfig;
+  readonly shard: Shard;
+  readonly limits: StageLimits;
+  readonly isF16Kv: boolean;
+}
+
+/** Every buffer of a stage but its weights, allocated once for the largest batch. */
+export class StageBuffers {
+  readonly step!: GPUBuffer;
+  readonly hidden!: GPUBuffer;
+  readonly angles!: GPUBuffer;
+  readonly batch!: BatchBuffers;
+  readonly scratch!: Readonly<Record<string, GPUBuffer>>;
+  /** By global layer number. */
+  readonly caches!: ReadonlyMap<number, KvCache>;
+  readonly head!: HeadBuffers | null;
+  readonly #context: GpuContext;
+  readonly #all: GPUBuffer[] = [];
+
+  private constructor(context: GpuContext) {
+    this.#context = context;
+  }
+
+  /** Allocates all of them, or none: throws a GpuMemoryError. */
+  static async create(context: GpuContext, request: StageBuffersRequest): Promise<StageBuffers> {
+    const buffers = new StageBuffers(context);
+    try {
+      Object.assign(buffers, await buffers.#allocateAll(request));
+      return buffers;
+    } catch (error) {
+      buffers.destroy();
+      throw error;
+    }
+  }
+
+  get allocatedBytes(): number {
+    return this.#all.reduce((total, buffer) => total + buffer.size, 0);
+  }
+
+  /** Uploads what describes a batch; `hidden` is f32 [tokens, hiddenSize] from the stage before. */
+  upload(layout: BatchLayout, hidden: Float32Array<ArrayBuffer> | null): void {
+    const { shape } = layout;
+    const step = [shape.numTokens, shape.numSamples, shape.numDecodeRows, shape.numTiles];
+    this.write(this.step, Uint32Array.from(step));
+    if (hidden !== null) this.write(this.hidden, hidden);
+    else this.write(this.batch.tokenIds, layout.tokenIds);
+    this.write(this.batch.tokenRows, layout.tokenRows);
+    this.write(this.batch.blockTables, layout.blockTables);
+    this.write(this.batch.decodeRows, layout.decodeRows);
+    this.write(this.batch.tiles, layout.tiles);
+    this.write(this.batch.sampleRows, layout.sampleRows);
+  }
+
+  /** Writes `values` at the start of `buffer`. */
+  write(buffer: GPUBuffer, values: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>): void {
+    if (values.length > 0) this.#context.device.queue.writeBuffer(buffer, 0, values);
+  }
+
+  destroy(): void {
+    for (const buffer of this.#all) buffer.destroy();
+    this.#all.length = 0;
+  }
+
+  async #allocateAll(request: StageBuffersRequest) {
+    const { architecture, config, shard, limits } = request;
+    const { maxBatchTokens, maxSequences, maxSamples } = limits;
+    const maxBlocks = Math.ceil(limits.maxModelLength / BLOCK_SIZE);
+    const scratch: Record<string, GPUBuffer> = {};
+    for (const [name, columns] of Object.entries(architecture.scratchColumns(config))) {
+      scratch[name] = await this.#allocate(name, maxBatchTokens * columns * 4);
+    }
+    const angles = ropeAngles(config.rope, limits.maxModelLength);
+    const anglesBuffer = await this.#allocate("angles", angles.byteLength);
+    this.write(anglesBuffer, angles);
+    return {
+      step: await this.#allocate("step", STEP_BYTES, "uniform"),
+      hidden: await this.#allocate("hidden", maxBatchTokens * config.hiddenSize * 4),
+      angles: anglesBuffer,
+      batch: {
+        tokenIds: await this.#allocate("token ids", maxBatchTokens * 4),
+        tokenRows: await this.#allocate("token rows", maxBatchTokens * 12),
+        blockTables: await this.#allocate("block tables", maxSequences * maxBlocks * 4),
+        maxBlocks,
+        decodeRows: await this.#allocate("decode rows", maxBatchTokens * 4),
+        tiles: await this.#allocate("tiles", maxBatchTokens * 16),
+        sampleRows: await this.#allocate("sample rows", maxSamples * 4),
+      },
+      scratch,
+      caches: await this.#allocateCaches(request),
+      head: shard.hasHead
+        ? {
+          normed: await this.#allocate("head input", maxSamples * config.hiddenSize * 4),
+          logits: await this.#allocate("logits", maxSamples * config.vocabSize * 4),
+          sampleParams: await this.#allocate("sample params", maxSamples * SAMPLE_PARAMS_BYTES),
+          penaltyRows: await this.#allocate("penalty rows", maxSamples * PENALTY_ROW_BYTES),
+          penaltyEntries: await this.#allocate(
+            "penalty entries",
+            maxSequences * Math.min(config.vocabSize, limits.maxModelLength) * PENALTY_ENTRY_BYTES,
+          ),
+          tokens: await this.#allocate("tokens", maxSamples * 4),
+        }
+        : null,
+    };
+  }
+
+  async #allocateCaches(request: StageBuffersRequest): Promise<Map<number, KvCache>> {
+    const { config: { numKvHeads, headDim }, shard, limits, isF16Kv } = request;
+    const shape = { numKvHeads, headDim, isF16: isF16Kv };
+    const sizeBytes = kvBytes(shape, limits.numBlocks);
+    const caches = new Map<number, KvCache>();
+    for (let layer = shard.startLayer; layer < shard.endLayer; layer++) {
+      caches.set(layer, {
+        ...shape,
+        k: await this.#allocate(`keys of layer ${layer}`, sizeBytes),
+        v: await this.#allocate(`values of layer ${layer}`, sizeBytes),
+      });
+    }
+    return caches;
+  }
+
+  async #allocate(label: string, sizeBytes: number, role?: BufferRole): Promise<GPUBuffer> {
+    const request = role === undefined ? { label, sizeBytes } : { label, sizeBytes, role };
+    const buffer = await allocate(this.#context, request);
+    this.#all.push(buffer);
+    return buffer;
+  }
+}

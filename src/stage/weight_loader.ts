@@ -1,0 +1,150 @@
+import { dequantize, nativeBytes, planeBytes, repack } from "../formats/weight_format.ts";
+import { allocate } from "../gpu/buffer.ts";
+import type { GpuContext } from "../gpu/context.ts";
+import type { Weight, WeightPart } from "../gpu/weight.ts";
+import type { MatrixTensors, VectorTensors } from "../models/architecture.ts";
+import { type ModelSource, requireTensor } from "../weights/model_source.ts";
+import { chunkRows, type PartPlan, planParts, type RowRange } from "./weight_plan.ts";
+
+/** Bytes read from the model at a time; host memory stays a few times this, whatever the model. */
+const CHUNK_BYTES = 8 << 20;
+
+/** Uploaded bytes after which the device is waited for, so that its staging memory is reused. */
+const FLUSH_BYTES = 64 << 20;
+
+/** Called as tensors arrive on the device. */
+export type LoadProgress = (loadedBytes: number) => void;
+
+/** How a load is watched and stopped. */
+export interface WeightLoaderOptions {
+  readonly onProgress?: LoadProgress | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Streams tensors from a model to the device, and frees them again. */
+export class WeightLoader {
+  readonly #context: GpuContext;
+  readonly #source: ModelSource;
+  readonly #options: WeightLoaderOptions;
+  readonly #buffers: GPUBuffer[] = [];
+  #loadedBytes = 0;
+  #unflushedBytes = 0;
+
+  constructor(context: GpuContext, source: ModelSource, options: WeightLoaderOptions = {}) {
+    this.#context = context;
+    this.#source = source;
+    this.#options = options;
+  }
+
+  /** Bytes of GPU memory allocated so far. */
+  get allocatedBytes(): number {
+    return this.#buffers.reduce((total, buffer) => total + buffer.size, 0);
+  }
+
+  /**
+   * Loads tensors under each other in their stored format.
+   * Throws a FormatError for a missing tensor, a RangeError for an unexpected shape and a
+   * GpuMemoryError when the device is full.
+   */
+  async matrix({ names, numRows, numCols }: MatrixTensors): Promise<Weight> {
+    const plan = planParts(names.map((name) => requireTensor(this.#source, name)), {
+      maxBytes: this.#context.capabilities.maxBindingBytes,
+    });
+    if (plan.numRows !== numRows || plan.numCols !== numCols) {
+      throw new RangeError(
+        `Tensors "${
+          names.join('", "')
+        }" make [${plan.numRows}, ${plan.numCols}], but config.json ` +
+          `wants [${numRows}, ${numCols}]`,
+      );
+    }
+    const parts: WeightPart[] = [];
+    for (const part of plan.parts) parts.push(await this.#part(part, numCols));
+    return { numRows, numCols, parts };
+  }
+
+  /** Loads tensors of one dimension end to end, widened to f32. Throws like `matrix`. */
+  async vector({ names, length }: VectorTensors): Promise<GPUBuffer> {
+    const values = new Float32Array(length);
+    let at = 0;
+    for (const name of names) {
+      const { format, shape } = requireTensor(this.#source, name);
+      const numElements = shape[0] ?? 1;
+      if (shape.length !== 1 || at + numElements > length) {
+        throw new RangeError(`Tensor "${name}" has shape [${shape}], expected [${length - at}]`);
+      }
+      values.set(dequantize(format, await this.#source.readTensor(name), numElements), at);
+      at += numElements;
+    }
+    if (at !== length) {
+      throw new RangeError(`Tensors "${names.join('", "')}" make [${at}], expected [${length}]`);
+    }
+    const buffer = await this.#allocate(names.join(" + "), values.byteLength);
+    await this.#upload(buffer, 0, new Uint8Array(values.buffer));
+    return buffer;
+  }
+
+  destroy(): void {
+    for (const buffer of this.#buffers) buffer.destroy();
+    this.#buffers.length = 0;
+  }
+
+  async #part(plan: PartPlan, numCols: number): Promise<WeightPart> {
+    const starts: number[] = [];
+    let sizeBytes = 0;
+    for (const bytes of plan.planes) {
+      starts.push(sizeBytes);
+      sizeBytes += bytes;
+    }
+    const label = plan.ranges.map(({ tensor }) => tensor.name).join(" + ");
+    const buffer = await this.#allocate(label, sizeBytes);
+    const offsets = [...starts];
+    for (const chunk of chunksOf(plan, numCols)) {
+      const numRows = chunk.endRow - chunk.startRow;
+      const bytes = await this.#source.readTensor(chunk.tensor.name, {
+        start: nativeBytes(plan.format, chunk.startRow, numCols),
+        end: nativeBytes(plan.format, chunk.endRow, numCols),
+      });
+      const sizes = planeBytes(plan.format, numRows, numCols);
+      for (const [plane, data] of repack(plan.format, bytes, numRows, numCols).entries()) {
+        await this.#upload(buffer, offsets[plane] ?? 0, data);
+        offsets[plane] = (offsets[plane] ?? 0) + (sizes[plane] ?? 0);
+      }
+    }
+    return {
+      format: plan.format,
+      startRow: plan.startRow,
+      numRows: plan.numRows,
+      buffer,
+      planeWords: starts.map((start) => start / 4),
+    };
+  }
+
+  async #allocate(label: string, sizeBytes: number): Promise<GPUBuffer> {
+    const buffer = await allocate(this.#context, { label, sizeBytes });
+    this.#buffers.push(buffer);
+    return buffer;
+  }
+
+  async #upload(buffer: GPUBuffer, offset: number, data: Uint8Array): Promise<void> {
+    this.#options.signal?.throwIfAborted();
+    const { queue } = this.#context.device;
+    queue.writeBuffer(buffer, offset, data as Uint8Array<ArrayBuffer>);
+    this.#unflushedBytes += data.byteLength;
+    this.#loadedBytes += data.byteLength;
+    this.#options.onProgress?.(this.#loadedBytes);
+    if (this.#unflushedBytes < FLUSH_BYTES) return;
+    this.#unflushedBytes = 0;
+    queue.submit([]);
+    await this.#context.wait(queue.onSubmittedWorkDone());
+  }
+}
+
+function* chunksOf(plan: PartPlan, numCols: number): Generator<RowRange> {
+  const step = chunkRows(plan.format, numCols, CHUNK_BYTES);
+  for (const { tensor, startRow, endRow } of plan.ranges) {
+    for (let row = startRow; row < endRow; row += step) {
+      yield { tensor, startRow: row, endRow: Math.min(endRow, row + step) };
+    }
+  }
+}
