@@ -102,15 +102,24 @@ export class Bpe {
       if (after < count) {
         previous[after] = left;
         this.#propose(left, after);
+        // What `right` had kept waiting in a run of equal symbols.
+        const second = next[after]!;
+        if (second < count && symbols[after] === symbols[second]) this.#propose(after, second);
       }
       if (previous[left]! >= 0) this.#propose(previous[left]!, left);
     }
   }
 
+  /**
+   * Adds a candidate merge, but of overlapping equal ones, as in a run of one letter, only the
+   * leftmost: the others cannot come before it, and a heap of a whole run would be slow.
+   */
   #propose(left: number, right: number): void {
-    const { merges } = this.#parts;
-    const handle = merges.find(this.#symbols[left]!, this.#symbols[right]!);
-    if (handle >= 0) this.#heap.push(merges.rank(handle) * POSITIONS + left);
+    const symbols = this.#symbols;
+    const symbol = symbols[left]!;
+    if (symbol === symbols[right] && symbol === symbols[this.#previous[left]!]) return;
+    const handle = this.#parts.merges.find(symbol, symbols[right]!);
+    if (handle >= 0) this.#heap.push(this.#parts.merges.rank(handle) * POSITIONS + left);
   }
 
   /** Makes room, and gives back what a very long piece had needed. */
