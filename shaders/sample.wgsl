@@ -28,6 +28,7 @@ struct SampleParams {
 @group(0) @binding(3) var<storage, read_write> tokens: array<u32>;     // [num_samples]
 
 const THREADS = 256u;
+const GROUPS = 16u;             // reductions go over groups of GROUPS threads, then over the groups
 const COPIES = 8u;              // of each bin, so that threads with equal digits do not queue for one address
 const DEAD = 0u;                // key of NaN and -inf
 const LOWEST_KEY = 0x00800000u; // key of the most negative number
@@ -37,11 +38,11 @@ const MIN_SHARE = 1e-12;
 const MIN_SCALED = -64.0;
 
 var<workgroup> histogram: array<atomic<u32>, 256u * COPIES>;
-var<workgroup> scan: array<u32, THREADS>;
-var<workgroup> ids: array<u32, THREADS>;
-var<workgroup> values: array<f32, THREADS>;
+var<workgroup> bins: array<u32, THREADS>;
+var<workgroup> candidates: array<vec2u, THREADS>;
+var<workgroup> weights: array<f32, THREADS>;
+var<workgroup> group_sums: array<u32, GROUPS>;
 var<workgroup> found: vec3u;
-var<workgroup> scan_total: u32;
 var<workgroup> winner: vec2u;
 var<workgroup> sum: f32;
 
@@ -87,21 +88,28 @@ fn highest(start: u32, local: u32) -> vec2u {
       }
     }
   }
-  scan[local] = key;
-  ids[local] = id;
-  for (var stride = THREADS / 2u; stride > 0u; stride /= 2u) {
-    workgroupBarrier();
-    if (local < stride) {
-      let other = scan[local + stride];
-      let other_id = ids[local + stride];
-      if (other > scan[local] || (other == scan[local] && other_id < ids[local])) {
-        scan[local] = other;
-        ids[local] = other_id;
-      }
-    }
+  return highest_of(local, vec2u(key, id));
+}
+
+// The highest (key, id) of all threads, the lowest id on a tie.
+fn highest_of(local: u32, own: vec2u) -> vec2u {
+  candidates[local] = own;
+  workgroupBarrier();
+  var best = own;
+  if (local < GROUPS) {
+    for (var i = local + GROUPS; i < THREADS; i += GROUPS) { best = higher(best, candidates[i]); }
+    candidates[local] = best;
   }
-  if (local == 0u) { winner = vec2u(scan[0], ids[0]); }
+  workgroupBarrier();
+  if (local == 0u) {
+    for (var i = 1u; i < GROUPS; i++) { best = higher(best, candidates[i]); }
+    winner = best;
+  }
   return workgroupUniformLoad(&winner);
+}
+
+fn higher(a: vec2u, b: vec2u) -> vec2u {
+  return select(a, b, b.x > a.x || (b.x == a.x && b.y < a.y));
 }
 
 // The k-th highest key, or a lower one with none between.
@@ -119,9 +127,7 @@ fn select_top_k(row: Row, k: u32) -> u32 {
         }
       }
     }
-    scan_bins(row.local);
-    wanted = min(wanted, workgroupUniformLoad(&scan_total));
-    let digit = find_bin(row.local, wanted);
+    let digit = find_bin(row.local, wanted, 0.0);
     prefix = (prefix << 8u) | digit.x;
     wanted = digit.y;
     // The whole bin is wanted: its lower digits do not matter.
@@ -147,13 +153,7 @@ fn select_top_p(row: Row, floor_key: u32, top_p: f32) -> u32 {
         }
       }
     }
-    scan_bins(row.local);
-    let total = workgroupUniformLoad(&scan_total);
-    if (step_index == 0u) {
-      wanted = max(1u, u32(ceil(max(top_p, 0.0) * f32(total))));
-    }
-    wanted = min(wanted, total);
-    let digit = find_bin(row.local, wanted);
+    let digit = find_bin(row.local, wanted, select(0.0, top_p, step_index == 0u));
     prefix = (prefix << 8u) | digit.x;
     wanted = digit.y;
   }
@@ -162,54 +162,42 @@ fn select_top_p(row: Row, floor_key: u32, top_p: f32) -> u32 {
 
 // Sum of exp(scaled logit) from floor_key upwards, in an order that VOCAB alone decides.
 fn total_weight(row: Row, floor_key: u32) -> f32 {
-  var weights = vec4f(0.0);
+  var own = vec4f(0.0);
   for (var i = row.local; i < VOCAB; i += 4u * THREADS) {
     let keys = load_keys(row.start, i);
-    weights += select(vec4f(0.0), exp(scaled_logit(row, keys)), keys >= vec4u(floor_key));
+    own += select(vec4f(0.0), exp(scaled_logit(row, keys)), keys >= vec4u(floor_key));
   }
-  values[row.local] = (weights.x + weights.y) + (weights.z + weights.w);
-  for (var stride = THREADS / 2u; stride > 0u; stride /= 2u) {
-    workgroupBarrier();
-    if (row.local < stride) { values[row.local] += values[row.local + stride]; }
+  weights[row.local] = (own.x + own.y) + (own.z + own.w);
+  workgroupBarrier();
+  if (row.local < GROUPS) {
+    for (var i = row.local + GROUPS; i < THREADS; i += GROUPS) { weights[row.local] += weights[i]; }
   }
-  if (row.local == 0u) { sum = values[0]; }
+  workgroupBarrier();
+  if (row.local == 0u) {
+    sum = 0.0;
+    for (var i = 0u; i < GROUPS; i++) { sum += weights[i]; }
+  }
   return workgroupUniformLoad(&sum);
 }
 
 // The survivor with the highest noisy logit, the lowest id on a tie.
 fn draw(row: Row, floor_key: u32, request: SampleParams) -> u32 {
   let min_scaled = min(0.0, log(max(request.min_p, MIN_SHARE)));
-  var score = -1e30;
-  var id = VOCAB;
+  var best = vec2u(DEAD, VOCAB);
   for (var i = row.local; i < VOCAB; i += 4u * THREADS) {
     let keys = load_keys(row.start, i);
     let scaled = scaled_logit(row, keys);
-    for (var c = 0u; c < 4u; c++) {
-      if (keys[c] >= floor_key && scaled[c] >= min_scaled) {
-        let token = i + c * THREADS;
-        let noisy = scaled[c] + gumbel(philox(vec2u(token, request.token_index), request.seed));
-        if (noisy > score) {
-          score = noisy;
-          id = token;
-        }
-      }
+    let is_kept = (keys >= vec4u(floor_key)) & (scaled >= vec4f(min_scaled));
+    var kept = dot(vec4u(is_kept), vec4u(1u, 2u, 4u, 8u));
+    while (kept != 0u) {
+      let c = firstTrailingBit(kept);
+      kept &= kept - 1u;
+      let id = i + c * THREADS;
+      let noise = gumbel(philox(vec2u(id, request.token_index), request.seed));
+      best = higher(best, vec2u(keys_of(vec4u(bitcast<u32>(scaled[c] + noise))).x, id));
     }
   }
-  values[row.local] = score;
-  ids[row.local] = id;
-  for (var stride = THREADS / 2u; stride > 0u; stride /= 2u) {
-    workgroupBarrier();
-    if (row.local < stride) {
-      let other = values[row.local + stride];
-      let other_id = ids[row.local + stride];
-      if (other > values[row.local] || (other == values[row.local] && other_id < ids[row.local])) {
-        values[row.local] = other;
-        ids[row.local] = other_id;
-      }
-    }
-  }
-  if (row.local == 0u) { winner = vec2u(0u, ids[0]); }
-  return workgroupUniformLoad(&winner).y;
+  return highest_of(row.local, best).y;
 }
 
 // Four logits as keys, from ids i, i + THREADS...; DEAD beyond the vocabulary.
@@ -249,31 +237,31 @@ fn add_to_bin(local: u32, bin: u32, amount: u32) {
   atomicAdd(&histogram[bin * COPIES + local % COPIES], amount);
 }
 
-// scan[t] = what bins 255, 254 ... 255 - t hold; scan_total = all.
-fn scan_bins(local: u32) {
+// Of the bins, the one where the sum from the top reaches `wanted`, or `share` of all if that is more, or all if that
+// is less; what of that is left for it; what it holds.
+fn find_bin(local: u32, wanted: u32, share: f32) -> vec3u {
   workgroupBarrier();
-  var amount = 0u;
-  for (var i = 0u; i < COPIES; i++) {
-    amount += atomicLoad(&histogram[(255u - local) * COPIES + i]);
-  }
-  scan[local] = amount;
-  for (var stride = 1u; stride < THREADS; stride *= 2u) {
-    workgroupBarrier();
-    var before = 0u;
-    if (local >= stride) { before = scan[local - stride]; }
-    workgroupBarrier();
-    scan[local] += before;
-  }
-  if (local == THREADS - 1u) { scan_total = scan[local]; }
+  var own = 0u;
+  for (var i = 0u; i < COPIES; i++) { own += atomicLoad(&histogram[(255u - local) * COPIES + i]); }
+  bins[local] = own;
   workgroupBarrier();
-}
-
-// The bin where the sum from the top reaches `wanted`; what of `wanted` is left for it; what it holds.
-fn find_bin(local: u32, wanted: u32) -> vec3u {
+  if (local < GROUPS) {
+    var in_group = 0u;
+    for (var i = 0u; i < THREADS / GROUPS; i++) { in_group += bins[local * (THREADS / GROUPS) + i]; }
+    group_sums[local] = in_group;
+  }
+  workgroupBarrier();
+  let own_group = local / (THREADS / GROUPS);
+  var total = 0u;
   var before = 0u;
-  if (local > 0u) { before = scan[local - 1u]; }
-  if (before < wanted && scan[local] >= wanted) {
-    found = vec3u(255u - local, wanted - before, scan[local] - before);
+  for (var i = 0u; i < GROUPS; i++) {
+    total += group_sums[i];
+    before += select(0u, group_sums[i], i < own_group);
+  }
+  for (var i = own_group * (THREADS / GROUPS); i < local; i++) { before += bins[i]; }
+  let target_sum = min(max(max(wanted, 1u), u32(ceil(share * f32(total)))), total);
+  if (before < target_sum && before + own >= target_sum) {
+    found = vec3u(255u - local, target_sum - before, own);
   }
   return workgroupUniformLoad(&found);
 }
