@@ -1,5 +1,6 @@
 import { create, globals } from "webgpu";
 import type { AdapterChoice } from "./platform.ts";
+import { isSoftwareAdapter } from "./software_adapter.ts";
 
 /** How Dawn is built for one process. */
 export interface DawnOptions {
@@ -37,14 +38,6 @@ export async function listDawnAdapters(options: DawnOptions): Promise<AdapterCho
     });
   }
   return choices.sort((a, b) => Number(a.isSoftware) - Number(b.isSoftware));
-}
-
-/** Whether an adapter computes on the CPU: llvmpipe, SwiftShader, WARP. */
-export function isSoftwareAdapter(adapter: GPUAdapter): boolean {
-  const { vendor, architecture, device, description } = adapter.info;
-  return adapter.info.isFallbackAdapter ||
-    /llvmpipe|swiftshader|lavapipe|basic render|software/i
-      .test(`${vendor} ${architecture} ${device} ${description}`);
 }
 
 function isSameDevice(a: GPUAdapter, b: GPUAdapter): boolean {

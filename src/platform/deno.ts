@@ -6,6 +6,7 @@
 import { setImmediate } from "node:timers";
 import { listDawnAdapters } from "./dawn.ts";
 import type { AdapterChoice, Clock, GpuProvider, Rng } from "./platform.ts";
+import { isSoftwareAdapter } from "./software_adapter.ts";
 
 /** Options of the Deno GPU provider. */
 export interface DenoGpuOptions {
@@ -37,9 +38,7 @@ async function listBuiltInAdapters(): Promise<AdapterChoice[]> {
   return [{
     adapter,
     backend: "wgpu",
-    isSoftware: /llvmpipe|swiftshader|lavapipe/i.test(
-      `${adapter.info.device} ${adapter.info.description}`,
-    ),
+    isSoftware: isSoftwareAdapter(adapter),
     warning:
       "Deno's built-in WebGPU waits about 11 ms for every readback and has no subgroups: expect slow decoding, or make npm:webgpu (Dawn) load",
     pump: (wait) => wait,

@@ -1,18 +1,9 @@
 /**
  * What a runtime must offer. Implemented by browser.ts, deno.ts and node.ts, which are the only
- * files that name a runtime; everyone else gets a `Platform` passed in.
+ * files that name a runtime; everyone else gets these passed in.
  *
  * @module
  */
-
-/** A runtime, as the roles see it. */
-export interface Platform {
-  readonly name: "browser" | "deno" | "node";
-  readonly gpu: GpuProvider;
-  readonly clock: Clock;
-  readonly rng: Rng;
-  openStore(name: string): Promise<Store>;
-}
 
 /** Where devices come from. */
 export interface GpuProvider {

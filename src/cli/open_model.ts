@@ -1,0 +1,60 @@
+import { join } from "node:path";
+import { FileStore } from "../platform/file_store.ts";
+import { systemClock } from "../platform/deno.ts";
+import { readHubEnvironment } from "../weights/hub_environment.ts";
+import type { ModelSource } from "../weights/model_source.ts";
+import { openModel } from "../weights/open_model.ts";
+import { ProgressLine } from "./progress.ts";
+
+/** Opens a hub id, folder, .gguf file or URL on this machine, with progress on stderr. */
+export async function openLocalModel(spec: string, signal?: AbortSignal): Promise<ModelSource> {
+  const environment = Deno.env.toObject();
+  const hub = readHubEnvironment(environment);
+  const cachePath = cacheFolder(environment);
+  const progress = new ProgressLine();
+  try {
+    return await openModel(spec, {
+      fetch: (request, init) => fetch(request, init),
+      clock: systemClock,
+      openFolder: (path) => new FileStore(path),
+      hub: {
+        endpoint: hub.endpoint,
+        isOffline: hub.isOffline,
+        cache: new FileStore(hub.cachePath),
+        ...(hub.token !== null && { token: hub.token }),
+      },
+      urlCache: new FileStore(join(cachePath, "urls")),
+      wheel: { cache: new FileStore(cachePath), cachePath, runCommand },
+      onProgress: (update) => progress.download(update),
+      onNotice: (message) => {
+        progress.end();
+        console.error(message);
+      },
+      ...(signal && { signal }),
+    });
+  } finally {
+    progress.end();
+  }
+}
+
+/** TESSERA_CACHE, else the XDG cache folder. */
+function cacheFolder(environment: Readonly<Record<string, string>>): string {
+  const home = environment["HOME"] ?? environment["USERPROFILE"] ?? ".";
+  return environment["TESSERA_CACHE"] ??
+    join(environment["XDG_CACHE_HOME"] ?? join(home, ".cache"), "tessera");
+}
+
+/** Runs a program with its stderr shown as it comes: pip's progress among it. */
+async function runCommand(
+  [program = "", ...args]: readonly string[],
+): Promise<{ exitCode: number; stderr: string }> {
+  const child = new Deno.Command(program, { args, stdout: "null", stderr: "piped", stdin: "null" })
+    .spawn();
+  const decoder = new TextDecoder();
+  let stderr = "";
+  for await (const chunk of child.stderr) {
+    await Deno.stderr.write(chunk);
+    stderr += decoder.decode(chunk, { stream: true });
+  }
+  return { exitCode: (await child.status).code, stderr };
+}
