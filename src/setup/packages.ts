@@ -11,6 +11,7 @@ export interface Lock {
 }
 
 interface LockedPackage {
+  readonly integrity?: string;
   readonly dependencies?: readonly string[];
   readonly optionalDependencies?: readonly string[];
 }
@@ -29,22 +30,28 @@ export async function installPackages(
   { root, withDevelopment }: { root: string; withDevelopment: boolean },
 ): Promise<void> {
   const packageJson: PackageJson = JSON.parse(await Deno.readTextFile(`${root}/package.json`));
-  if (withDevelopment || await hasAll(root, Object.keys(packageJson.devDependencies ?? {}))) {
-    await install(root, ["--frozen"]);
-  } else {
-    const lock: Lock = JSON.parse(await Deno.readTextFile(`${root}/deno.lock`));
-    const path = await Deno.makeTempFile({ prefix: "tessera-", suffix: ".lock" });
-    try {
-      await Deno.writeTextFile(path, `${JSON.stringify(productionLock(lock, packageJson))}\n`);
-      await install(root, ["--prod", "--frozen", `--lock=${path}`]);
-    } finally {
-      await Deno.remove(path);
-    }
-  }
-  // Deno trusts its notes on node_modules and does not see that a folder was deleted.
-  if (!await hasAll(root, Object.keys(packageJson.dependencies ?? {}))) {
+  const names = Object.keys(packageJson.dependencies ?? {});
+  const developmentNames = Object.keys(packageJson.devDependencies ?? {});
+  if (!await hasAll(root, names)) {
+    console.error("Installing npm packages");
+    // Deno trusts its notes on node_modules and would not see that a folder was deleted.
     await Deno.remove(`${root}/node_modules/.deno/.setup-cache.bin`).catch(() => {});
-    await install(root, ["--frozen"]);
+  }
+  if (withDevelopment || await hasAll(root, developmentNames)) {
+    await install(root, []);
+  } else {
+    await installProduction(root, packageJson);
+  }
+}
+
+async function installProduction(root: string, packageJson: PackageJson): Promise<void> {
+  const lock: Lock = JSON.parse(await Deno.readTextFile(`${root}/deno.lock`));
+  const path = await Deno.makeTempFile({ prefix: "tessera-", suffix: ".lock" });
+  try {
+    await Deno.writeTextFile(path, JSON.stringify(productionLock(lock, packageJson), null, 2));
+    await install(root, ["--prod", `--lock=${path}`]);
+  } finally {
+    await Deno.remove(path);
   }
 }
 
@@ -102,19 +109,23 @@ async function hasAll(root: string, names: readonly string[]): Promise<boolean> 
 }
 
 async function install(root: string, args: readonly string[]): Promise<void> {
-  const isFirst = await Deno.stat(`${root}/node_modules`).then(() => false, () => true);
-  if (isFirst) console.error("Installing npm packages");
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["install", ...args],
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["install", "--frozen", ...args],
     cwd: root,
     env: { NO_COLOR: "1" },
     stdin: "null",
+    stdout: "null",
   }).output();
   if (code === 0) return;
-  const text = new TextDecoder();
+  const lines = new TextDecoder().decode(stderr).replace(/\nStack backtrace:[^]*/, "").split("\n")
+    .filter((line) => line.trim() !== "" && !/^(Download|Initialize) /.test(line));
+  if (lines.some((line) => line.includes("lockfile is out of date"))) {
+    throw new PackagesError(
+      "deno.lock does not fit package.json: run `deno install` once and keep the deno.lock it writes",
+    );
+  }
   throw new PackagesError(
-    `The npm packages cannot be installed:\n${text.decode(stdout)}${text.decode(stderr)}` +
-      "Check the connection to the npm registry; after a change of package.json run " +
-      "`deno install` once to bring deno.lock up to date",
+    `The npm packages cannot be installed:\n${lines.slice(0, 20).join("\n")}\n` +
+      "Check the connection to the npm registry and set up again",
   );
 }
