@@ -1,0 +1,18 @@
+import { openLocalModel } from "../src/cli/open_model.ts";
+import type { ModelSource } from "../src/weights/model_source.ts";
+import { DEFAULT_MODEL } from "../src/weights/open_model.ts";
+import { type BenchOptions, OptionError } from "./options.ts";
+import { SHAPES } from "./shapes.ts";
+import { syntheticModel } from "./synthetic_model.ts";
+
+/** The model of `--model`, or random weights of `--shape`. Throws what opening throws. */
+export async function openBenchModel(options: BenchOptions): Promise<ModelSource> {
+  const { shape, weights, model } = options;
+  if (shape === null) {
+    if (weights !== null) throw new OptionError('"--weights" goes with "--shape"');
+    return await openLocalModel(model ?? DEFAULT_MODEL);
+  }
+  const [format = "q4_0", ...others] = weights ?? [];
+  if (others.length > 0) throw new OptionError('"bench offline" takes one format of weights');
+  return syntheticModel(SHAPES[shape], { name: `${shape} ${format} (random)`, format });
+}

@@ -1,0 +1,73 @@
+import type { HfConfig, ModelConfig } from "../src/core.ts";
+import { architectureOf } from "../src/models/registry.ts";
+
+/** Names that `--shape` takes. */
+export type ShapeName = "llama-8b" | "llama-1b" | "qwen3-0.6b" | "smollm2-135m";
+
+const LLAMA3 = {
+  model_type: "llama",
+  vocab_size: 128_256,
+  rms_norm_eps: 1e-5,
+  rope_theta: 500_000,
+  max_position_embeddings: 131_072,
+} as const;
+
+/** The config.json of published models, as far as it shapes the work. */
+export const SHAPES: Readonly<Record<ShapeName, HfConfig>> = {
+  // Llama 3.1 8B.
+  "llama-8b": {
+    ...LLAMA3,
+    hidden_size: 4096,
+    intermediate_size: 14_336,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    num_key_value_heads: 8,
+    head_dim: 128,
+    tie_word_embeddings: false,
+  },
+  // Llama 3.2 1B.
+  "llama-1b": {
+    ...LLAMA3,
+    hidden_size: 2048,
+    intermediate_size: 8192,
+    num_hidden_layers: 16,
+    num_attention_heads: 32,
+    num_key_value_heads: 8,
+    head_dim: 64,
+    tie_word_embeddings: true,
+  },
+  "qwen3-0.6b": {
+    model_type: "qwen3",
+    vocab_size: 151_936,
+    hidden_size: 1024,
+    intermediate_size: 3072,
+    num_hidden_layers: 28,
+    num_attention_heads: 16,
+    num_key_value_heads: 8,
+    head_dim: 128,
+    rms_norm_eps: 1e-6,
+    rope_theta: 1_000_000,
+    max_position_embeddings: 40_960,
+    tie_word_embeddings: true,
+  },
+  "smollm2-135m": {
+    model_type: "llama",
+    vocab_size: 49_152,
+    hidden_size: 576,
+    intermediate_size: 1536,
+    num_hidden_layers: 30,
+    num_attention_heads: 9,
+    num_key_value_heads: 3,
+    head_dim: 64,
+    rms_norm_eps: 1e-5,
+    rope_theta: 100_000,
+    max_position_embeddings: 8192,
+    tie_word_embeddings: true,
+  },
+};
+
+/** The sizes of a shape. */
+export function shapeConfig(name: ShapeName): ModelConfig {
+  const hf = SHAPES[name];
+  return architectureOf(hf).readConfig(hf);
+}
