@@ -26,8 +26,8 @@ export interface GpuCapabilities {
 export interface GpuContext {
   readonly device: GPUDevice;
   readonly capabilities: GpuCapabilities;
-  /** Waits for a promise of the device while keeping the event loop turning. */
-  wait<T>(promise: Promise<T>): Promise<T>;
+  /** Waits for a promise of the device; waits of one `kind` are expected to last alike. */
+  wait<T>(promise: Promise<T>, kind?: string): Promise<T>;
   /** Resolves, with the reason, when the device is gone. */
   readonly lost: Promise<GpuLostError>;
   destroy(): void;
@@ -100,7 +100,7 @@ export async function openContext(choice: AdapterChoice): Promise<GpuContext> {
   const requiredLimits = Object.fromEntries(
     WANTED_LIMITS.map((name) => [name, adapter.limits[name]]),
   );
-  const device = await choice.pump(
+  const device = await choice.wait(
     adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits }),
   );
   const { info, limits } = adapter;
@@ -120,7 +120,7 @@ export async function openContext(choice: AdapterChoice): Promise<GpuContext> {
       maxWorkgroupBytes: limits.maxComputeWorkgroupStorageSize,
       maxWorkgroupThreads: limits.maxComputeInvocationsPerWorkgroup,
     },
-    wait: choice.pump,
+    wait: choice.wait,
     lost: device.lost.then((lost) =>
       new GpuLostError(`GPU device lost (${lost.reason ?? "unknown"}): ${lost.message}`)
     ),

@@ -29,7 +29,8 @@ export class ReadbackRing {
     return {
       copy: { source, destination, sizeBytes },
       read: async () => {
-        await this.#context.wait(destination.mapAsync(GPUMapMode.READ, 0, sizeBytes));
+        const mapped = destination.mapAsync(GPUMapMode.READ, 0, sizeBytes);
+        await this.#context.wait(mapped, `readback of ${sizeBytes}`);
         const bytes = destination.getMappedRange(0, sizeBytes).slice(0);
         destination.unmap();
         this.#free.push(destination);

@@ -15,7 +15,7 @@ export const browserGpu: GpuProvider = {
       adapter,
       backend: "browser",
       isSoftware: isSoftwareAdapter(adapter),
-      pump: (wait) => wait,
+      wait: (promise) => promise,
     }];
   },
 };

@@ -6,7 +6,7 @@ import { isSoftwareAdapter } from "./software_adapter.ts";
 export interface DawnOptions {
   /** Validation and robustness stay on unless the programs are trusted; tests keep them on. */
   readonly isTrusted: boolean;
-  readonly pump: AdapterChoice["pump"];
+  readonly wait: AdapterChoice["wait"];
 }
 
 const FEATURES = ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia", "use_vulkan_memory_model"];
@@ -34,7 +34,7 @@ export async function listDawnAdapters(options: DawnOptions): Promise<AdapterCho
       adapter,
       backend: "dawn",
       isSoftware: isSoftwareAdapter(adapter),
-      pump: options.pump,
+      wait: options.wait,
     });
   }
   return choices.sort((a, b) => Number(a.isSoftware) - Number(b.isSoftware));

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { setImmediate } from "node:timers";
+import { DawnPolling } from "./dawn_polling.ts";
 import { listDawnAdapters } from "./dawn.ts";
 import type { AdapterChoice, Clock, GpuProvider, Rng } from "./platform.ts";
 import { isSoftwareAdapter } from "./software_adapter.ts";
@@ -22,7 +22,9 @@ export function denoGpu(options: DenoGpuOptions): GpuProvider {
     async listAdapters() {
       const choices: AdapterChoice[] = [];
       if (options.backend !== "wgpu") {
-        choices.push(...await listDawnAdapters({ isTrusted: options.isTrusted, pump }));
+        const polling = DawnPolling.install();
+        const wait: AdapterChoice["wait"] = (promise, kind) => polling.wait(promise, kind);
+        choices.push(...await listDawnAdapters({ isTrusted: options.isTrusted, wait }));
       }
       if (options.backend === "wgpu" || choices.length === 0 && options.backend === "auto") {
         choices.push(...await listBuiltInAdapters());
@@ -41,26 +43,8 @@ async function listBuiltInAdapters(): Promise<AdapterChoice[]> {
     isSoftware: isSoftwareAdapter(adapter),
     warning:
       "Deno's built-in WebGPU waits about 11 ms for every readback and has no subgroups: expect slow decoding, or make npm:webgpu (Dawn) load",
-    pump: (wait) => wait,
+    wait: (promise) => promise,
   }];
-}
-
-/**
- * Dawn settles its promises only while Deno's event loop turns, and a busy neighbour (a data channel)
- * lets it rest for seconds. An immediate that asks for the next one keeps it turning while a wait is
- * open: 0.03 ms a readback, where a message channel that posts to itself took 0.17 ms or starved it.
- */
-async function pump<T>(wait: Promise<T>): Promise<T> {
-  let isWaiting = true;
-  const turn = () => {
-    if (isWaiting) setImmediate(turn);
-  };
-  turn();
-  try {
-    return await wait;
-  } finally {
-    isWaiting = false;
-  }
 }
 
 /** Wall time of this machine. */

@@ -20,8 +20,11 @@ export interface AdapterChoice {
   readonly isSoftware: boolean;
   /** What the user should know before using it, in one line. */
   readonly warning?: string;
-  /** Keeps the event loop turning while a promise of the device is pending; ends with `wait`. */
-  pump<T>(wait: Promise<T>): Promise<T>;
+  /**
+   * Waits for a promise of the device, in the way that suits the runtime. Waits of one `kind` are
+   * expected to last alike.
+   */
+  wait<T>(promise: Promise<T>, kind?: string): Promise<T>;
 }
 
 /** Time in milliseconds from an arbitrary origin, and delays. */
