@@ -40,7 +40,7 @@ fn attention_decode(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
     max_score[local] = -3.4e38;
     sum[local] = 0.0;
   }
-  var owned: array<vec4f, OWNED>;
+  var owned = array<vec4f, OWNED>();
 
   var begin = 0u;
 #if WINDOWED
@@ -53,7 +53,7 @@ fn attention_decode(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
     if (is_seen) {
       let k_row = kv_row_of(token.sequence, key, kv_head);
       rows[local] = k_row;
-      var scores: array<f32, HEADS>;
+      var scores = array<f32, HEADS>();
       for (var d = 0u; d < QUADS; d++) {
         let k = load_k4(k_row + d * 4u);
         for (var h = 0u; h < HEADS; h++) { scores[h] += dot(q[h * QUADS + d], k); }

@@ -37,7 +37,7 @@ fn attention_prefill(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
     max_score[local] = -3.4e38;
     sum[local] = 0.0;
   }
-  var owned: array<vec4f, OWNED>;
+  var owned = array<vec4f, OWNED>();
 
   var begin = 0u;
 #if WINDOWED
@@ -49,7 +49,7 @@ fn attention_prefill(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
     let key = tile + local % KEYS;
     let k_row = kv_row_of(query.w, min(key, last_position), kv_head);
     if (local < KEYS) { rows[local] = k_row; }
-    var scores: array<f32, ROWS_PER_THREAD>;
+    var scores = array<f32, ROWS_PER_THREAD>();
     for (var d = 0u; d < QUADS; d++) {
       let k = load_k4(k_row + d * 4u);
       for (var n = 0u; n < ROWS_PER_THREAD; n++) {

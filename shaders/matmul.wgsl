@@ -38,7 +38,7 @@ fn matmul(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) 
   let row = (local % 16u) * 4u;
   let token = (local / 16u) * 4u;
 
-  var sums: array<vec4f, 4>;  // [token][row]
+  var sums = array<vec4f, 4>();  // [token][row]
   for (var unit = 0u; unit < UNITS; unit += 2u) {
     // Half of the threads load the weights' tile, half the inputs': one unit of 8 each.
     let line = (local % 128u) / 2u;

@@ -41,7 +41,7 @@ fn matvec(
   let first_token = group.y * TOKENS;
   let num_tokens = num_rows();
 
-  var sums: array<f32, TOKENS>;
+  var sums = array<f32, TOKENS>();
   for (var unit = lane; unit < UNITS; unit += LANES) {
     let w = load_weight8(weight_row, unit);
     for (var t = 0u; t < TOKENS; t++) {

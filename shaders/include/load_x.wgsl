@@ -1,7 +1,7 @@
 // Input rows x [num_tokens, COLS]; needs `x` bound as array<vec4f>, or as array<f32> with COLS_TAIL.
 fn load_x8(token: u32, unit: u32) -> Vec8 {
 #if COLS_TAIL
-  var v: array<f32, 8>;
+  var v = array<f32, 8>();
   for (var i = 0u; i < 8u; i++) {
     let k = unit * 8u + i;
     v[i] = select(0.0, x[token * COLS + min(k, COLS - 1u)], k < COLS);

@@ -6,7 +6,7 @@ fn unpack_bf16(word: u32) -> vec2f {
 fn load_weight8(row: u32, unit: u32) -> Vec8 {
   let row_words = (COLS + 1u) / 2u;
   let first = unit * 4u;
-  var v: array<vec2f, 4>;
+  var v = array<vec2f, 4>();
   for (var i = 0u; i < 4u; i++) {
 #if COLS_TAIL
     let word = weights[row * row_words + min(first + i, row_words - 1u)];

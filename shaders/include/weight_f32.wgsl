@@ -1,6 +1,6 @@
 // F32: one word an element.
 fn load_weight8(row: u32, unit: u32) -> Vec8 {
-  var v: array<f32, 8>;
+  var v = array<f32, 8>();
   let k = unit * 8u;
   for (var i = 0u; i < 8u; i++) {
 #if COLS_TAIL

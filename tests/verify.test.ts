@@ -1,0 +1,132 @@
+import { expect, test } from "vitest";
+import { type GoldenCase, openGoldenCase } from "../src/golden.ts";
+import { defaultTuning, type Tuning } from "../src/kernels/tuning.ts";
+import { loadLocalPipeline } from "../src/pipeline/local_pipeline.ts";
+import { FileStore } from "../src/platform/file_store.ts";
+import { verifyCase } from "../src/verify.ts";
+import { openTestGpu } from "./kernels/gpu.ts";
+
+const CASES = ["llama", "llama-rope3-tied", "mistral", "qwen2", "qwen3"];
+const TOLERANCE = 2e-3;
+
+const { context } = await openTestGpu();
+
+function golden(name: string): Promise<GoldenCase> {
+  return openGoldenCase(new FileStore(`tests/golden/${name}`), name);
+}
+
+function tuning(chosen: Partial<Tuning>): Tuning {
+  return defaultTuning(context.capabilities, { useF16Kv: false, ...chosen });
+}
+
+for (const name of CASES) {
+  for (const numStages of [1, 3]) {
+    test(`${name} equals transformers on ${numStages} stages, deterministic`, async () => {
+      const options = { context, tuning: tuning({ isDeterministic: true }), numStages };
+      const report = await verifyCase(
+        name,
+        { ...options, tolerance: TOLERANCE },
+        () => golden(name),
+      );
+      expect(report).toMatchObject({ ok: true, greedyMatch: true, stages: numStages });
+    });
+  }
+
+  test(`${name} equals transformers with the fast kernels`, async () => {
+    const options = { context, tuning: tuning({ isDeterministic: false }), numStages: 1 };
+    const report = await verifyCase(
+      name,
+      { ...options, tolerance: TOLERANCE },
+      () => golden(name),
+    );
+    expect(report).toMatchObject({ ok: true, greedyMatch: true });
+  });
+
+  test(`${name}: three stages give the bits of one, and so does any cut of the prompt`, async () => {
+    const whole = await logitsOf(name, { numStages: 1, chunk: 64 });
+    expect(whole.some((bits) => bits !== 0)).toBe(true);
+    for (const chunk of [64, 1, 7, 16]) {
+      expect(await logitsOf(name, { numStages: 3, chunk })).toEqual(whole);
+    }
+  });
+}
+
+test("a wrong weight fails the verification", async () => {
+  const options = { context, tuning: tuning({}), numStages: 1, tolerance: TOLERANCE };
+  const report = await verifyCase("llama", options, async () => {
+    const { source, inputs } = await golden("llama");
+    return {
+      inputs,
+      source: {
+        ...source,
+        hfConfig: source.hfConfig,
+        tensors: source.tensors,
+        readTensor: async (tensor, range) => {
+          const bytes = await source.readTensor(tensor, range);
+          if (tensor === "model.layers.1.mlp.down_proj.weight") bytes.fill(0, 0, 512);
+          return bytes;
+        },
+      },
+    };
+  });
+  expect(report.ok).toBe(false);
+  expect(report.maxAbsError).toBeGreaterThan(TOLERANCE);
+});
+
+test("an architecture that is not supported fails and says so", async () => {
+  const options = { context, tuning: tuning({}), numStages: 1, tolerance: TOLERANCE };
+  const report = await verifyCase("other", options, async () => {
+    const { source, inputs } = await golden("llama");
+    return { inputs, source: { ...source, hfConfig: { model_type: "mamba" } } };
+  });
+  expect(report).toMatchObject({ ok: false, maxAbsError: null });
+  expect(report.error).toContain('"mamba" is not supported');
+});
+
+/** Bits of the logits of the longer golden input, prefilled in chunks. */
+async function logitsOf(
+  name: string,
+  { numStages, chunk }: { readonly numStages: number; readonly chunk: number },
+): Promise<Uint32Array> {
+  const { source, inputs } = await golden(name);
+  const inputIds = inputs[1]!.inputIds;
+  const limits = {
+    numBlocks: 8,
+    maxModelLength: 64,
+    maxBatchTokens: 64,
+    maxSequences: 1,
+    maxSamples: 64,
+  };
+  const { pipeline, config } = await loadLocalPipeline({
+    ...{ context, tuning: tuning({ isDeterministic: true }), source, numStages },
+    limits: () => limits,
+  });
+  const bits = new Uint32Array(inputIds.length * config.vocabSize);
+  for (let start = 0; start < inputIds.length; start += chunk) {
+    const tokenIds = Uint32Array.from(inputIds.slice(start, start + chunk));
+    const numBlocks = Math.ceil((start + tokenIds.length) / 16);
+    const [output] = await pipeline.forward({
+      stepId: start,
+      slices: [{
+        sequenceId: 1,
+        startPosition: start,
+        tokenIds,
+        // Not in order, so that a kernel which ignores the table fails.
+        blockTable: Uint32Array.from({ length: numBlocks }, (_, i) => 7 - i),
+        sample: {
+          temperature: 0,
+          topP: 1,
+          topK: 0,
+          minP: 0,
+          seed: 0,
+          tokenIndex: 0,
+          wantsLogits: true,
+        },
+      }],
+    });
+    bits.set(new Uint32Array(output!.logits!.buffer), start * config.vocabSize);
+  }
+  pipeline.close();
+  await source.close();
+  return bits;
+}
