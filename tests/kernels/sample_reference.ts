@@ -26,13 +26,22 @@ export interface Survivor {
 
 /** What top-k, then top-p, then min-p leave, highest logit first, lowest id first on ties. */
 export function survivorsOf(logits: Float32Array, request: SampleRequest): Survivor[] {
+  return warp(sortedNumbers(logits), request);
+}
+
+function sortedNumbers(logits: Float32Array): Survivor[] {
+  const ids = Uint32Array.from(logits.keys()).filter((id) => logits[id]! > -Infinity);
+  ids.sort((a, b) => logits[b]! - logits[a]! || a - b);
+  return Array.from(ids, (tokenId) => ({
+    tokenId,
+    logit: Math.min(logits[tokenId]!, 2 ** 126),
+    probability: 0,
+  }));
+}
+
+function warp(sorted: readonly Survivor[], request: SampleRequest): Survivor[] {
   const { topK, topP, minP } = request;
-  let kept = softmax(
-    [...logits].flatMap((logit, tokenId) =>
-      logit > -Infinity ? [{ tokenId, logit: Math.min(logit, 2 ** 126), probability: 0 }] : []
-    ).sort((a, b) => b.logit - a.logit || a.tokenId - b.tokenId),
-    request,
-  );
+  let kept = softmax(sorted, request);
   if (topK > 0 && topK < kept.length) {
     const last = kept[topK - 1]!.logit;
     kept = softmax(kept.filter(({ logit }) => logit >= last), request);
@@ -65,12 +74,13 @@ export interface ReferenceDraw {
 /** The draw that the sampler must make; `isClear` is false at near-ties and set boundaries. */
 export function referenceDraw(logits: Float32Array, request: SampleRequest): ReferenceDraw {
   if (request.temperature === 0) return { tokenId: highestId(logits), isClear: true };
+  const sorted = sortedNumbers(logits);
   const [exact, tight, loose] = [0, -TOLERANCE, TOLERANCE].map((slack) =>
     noisyArgmax(
-      survivorsOf(logits, {
+      warp(sorted, {
         ...request,
         topP: request.topP < 1 ? Math.max(0, request.topP + slack) : request.topP,
-        minP: request.minP * (1 - slack),
+        minP: Math.min(1, request.minP * (1 - slack)),
       }),
       request,
     )
@@ -115,17 +125,21 @@ function gumbel(bits: number): number {
   return -Math.log(-Math.log1p(-(bits + 0.5) / 2 ** 32));
 }
 
-/** Philox2x32-10 (Salmon et al., SC 2011), by 64-bit products. */
+/** Philox2x32-10 (Salmon et al., SC 2011). */
 export function philox2x32(
   counter: readonly [number, number],
   key: number,
 ): readonly [number, number] {
   let [left, right] = counter;
   for (let round = 0; round < 10; round++) {
-    const product = BigInt(left) * 0xd256d193n;
-    left = (Number(product >> 32n) ^ key ^ right) >>> 0;
-    right = Number(product & 0xffffffffn);
+    // Products of 16 by 32 bits are exact in f64.
+    const high = Math.floor(
+      ((left >>> 16) * MULTIPLIER + Math.floor((left & 0xffff) * MULTIPLIER / 65536)) / 65536,
+    );
+    [left, right] = [(high ^ key ^ right) >>> 0, Math.imul(left, MULTIPLIER) >>> 0];
     key = (key + 0x9e3779b9) >>> 0;
   }
   return [left, right];
 }
+
+const MULTIPLIER = 0xd256d193;
