@@ -21,8 +21,8 @@ export interface Ceilings {
 /** Grids that are tried; the best one counts. */
 const STREAM_GROUPS = { software: [16, 256], hardware: [1024, 2048, 4096, 16_384] } as const;
 
-/** vec4 chains of fma_peak.wgsl. */
-const FMAS_PER_TURN = 8 * 4;
+/** Chains of fma_peak.wgsl. */
+const FMAS_PER_TURN = 12;
 
 /** Measures both ceilings; a second or two. */
 export async function measureCeilings(
@@ -72,7 +72,7 @@ async function measureStream(device: BenchDevice, repeats: number): Promise<numb
 async function measureFma(device: BenchDevice, repeats: number): Promise<number> {
   const { context, kernels } = device;
   const { isSoftware } = context.capabilities;
-  const [turns, numGroups] = isSoftware ? [1024, 64] : [4096, 8192];
+  const [turns, numGroups] = isSoftware ? [2048, 64] : [8192, 8192];
   const result = await allocate(context, { label: "fma result", sizeBytes: 16 });
   const dispatch = {
     program: kernels.programs.get({ name: "fma_peak", source: fmaPeak }, { TURNS: turns }),

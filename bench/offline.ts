@@ -6,7 +6,7 @@
 import { BLOCK_SIZE } from "../src/core.ts";
 import { Engine } from "../src/engine.ts";
 import { queryTileRows } from "../src/kernels/attention_prefill.ts";
-import { loadLocalPipeline, type LocalPipeline } from "../src/pipeline/local_pipeline.ts";
+import { loadLocalPipeline, type LocalPipeline } from "../src/local_pipeline.ts";
 import type { StageLimits } from "../src/stage/stage_limits.ts";
 import { evenBatch } from "./batches.ts";
 import { type BenchDevice, openBenchDevice } from "./bench_device.ts";

@@ -8,7 +8,7 @@ import { Engine } from "./engine.ts";
 import type { GpuContext } from "./gpu/context.ts";
 import type { Tuning } from "./kernels/tuning.ts";
 import { type ModelText, readJson, readModelText } from "./model_text.ts";
-import { loadLocalPipeline } from "./pipeline/local_pipeline.ts";
+import { loadLocalPipeline } from "./local_pipeline.ts";
 import type { Clock, Rng } from "./platform/platform.ts";
 import { createServer, type Server } from "./server/server.ts";
 import { readGenerationConfig } from "./server/generation_config.ts";

@@ -9,7 +9,7 @@ import { Engine } from "./engine.ts";
 import type { GoldenCase, GoldenInput } from "./golden.ts";
 import type { GpuContext } from "./gpu/context.ts";
 import type { Tuning } from "./kernels/tuning.ts";
-import { loadLocalPipeline } from "./pipeline/local_pipeline.ts";
+import { loadLocalPipeline } from "./local_pipeline.ts";
 import type { Pipeline } from "./pipeline/pipeline.ts";
 import type { ModelSource } from "./weights/model_source.ts";
 

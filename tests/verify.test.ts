@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type GoldenCase, openGoldenCase } from "../src/golden.ts";
 import { defaultTuning, type Tuning } from "../src/kernels/tuning.ts";
-import { loadLocalPipeline } from "../src/pipeline/local_pipeline.ts";
+import { loadLocalPipeline } from "../src/local_pipeline.ts";
 import { FileStore } from "../src/platform/file_store.ts";
 import { verifyCase } from "../src/verify.ts";
 import { openTestGpu } from "./kernels/gpu.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { WeightFormat } from "./weight_format.ts";
+import type { WeightFormat } from "../core.ts";
 
 /** One tensor type. */
 export interface GgmlType {

@@ -4,12 +4,10 @@
  *
  * @module
  */
+import type { HfConfig } from "../core.ts";
 import { FormatError } from "./format_error.ts";
 import type { GgufHeader } from "./gguf.ts";
 import type { GgufValue } from "./gguf_value.ts";
-
-/** A parsed config.json, or what stands in for it. */
-export type HfConfig = Readonly<Record<string, unknown>>;
 
 interface GgufArchitecture {
   /** Hugging Face `model_type`. */

@@ -9,7 +9,7 @@ import type { ByteSource } from "./byte_source.ts";
 import { DAMAGED, FormatError } from "./format_error.ts";
 import { countJson } from "./json_shape.ts";
 import { countElements, findOverlap, type ListedTensor } from "./tensor_entry.ts";
-import type { WeightFormat } from "./weight_format.ts";
+import type { WeightFormat } from "../core.ts";
 
 /** What a safetensors file holds. */
 export interface SafetensorsHeader {

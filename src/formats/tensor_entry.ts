@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { WeightFormat } from "./weight_format.ts";
+import type { WeightFormat } from "../core.ts";
 
 /** A tensor whose format kernels read. */
 export interface TensorEntry {

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { WeightFormat } from "../core.ts";
 import {
   dequantizeBf16,
   dequantizeF16,
@@ -18,9 +19,6 @@ import {
   dequantizeQ8v0,
 } from "./dequantize.ts";
 import { repackQ4K, repackQ4v0, repackQ4v1, repackQ6K, repackQ8v0 } from "./repack.ts";
-
-/** Encodings that kernels read. */
-export type WeightFormat = "f32" | "f16" | "bf16" | "q4_0" | "q4_1" | "q8_0" | "q4_k" | "q6_k";
 
 /** One GPU buffer of a tensor. */
 export interface PlaneLayout {

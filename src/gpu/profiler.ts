@@ -1,6 +1,6 @@
 import { allocate } from "./buffer.ts";
 import type { GpuContext } from "./context.ts";
-import type { Recording } from "./recorder.ts";
+import type { RecordedStep, Recording } from "./recording.ts";
 
 /** GPU time of one program, summed over its dispatches. */
 export interface ProgramTime {
@@ -12,15 +12,13 @@ export interface ProgramTime {
 /** Timestamps that one submit can hold; a dispatch takes two. WebGPU allows 4,096 a query set. */
 const CAPACITY = 4096;
 
-type Step = Recording["steps"][number];
-
 /** Times every dispatch of the submits made while it is set on a Recorder. */
 export class Profiler {
   readonly #context: GpuContext;
   readonly #querySet: GPUQuerySet;
   readonly #resolved: GPUBuffer;
   readonly #readback: GPUBuffer;
-  #pending: Step[] = [];
+  #pending: RecordedStep[] = [];
 
   private constructor(context: GpuContext, buffers: [GPUBuffer, GPUBuffer]) {
     this.#context = context;
@@ -46,7 +44,7 @@ export class Profiler {
   encode(
     encoder: GPUCommandEncoder,
     recording: Recording,
-    encodeStep: (pass: GPUComputePassEncoder, step: Step) => void,
+    encodeStep: (pass: GPUComputePassEncoder, step: RecordedStep) => void,
   ): void {
     this.#pending = recording.steps.slice(0, CAPACITY / 2);
     recording.steps.forEach((step, index) => {

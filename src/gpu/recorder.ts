@@ -2,17 +2,7 @@ import type { GpuContext } from "./context.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Profiler } from "./profiler.ts";
 import type { Program } from "./program.ts";
-
-/** A list of dispatches with its bind groups made: submit it as often as wanted. */
-export interface Recording {
-  readonly steps: readonly RecordedStep[];
-}
-
-interface RecordedStep {
-  readonly program: Program;
-  readonly bindGroup: GPUBindGroup;
-  readonly workgroups: readonly [number, number, number];
-}
+import type { RecordedStep, Recording } from "./recording.ts";
 
 /** A copy that follows the dispatches in the same submit. */
 export interface CopyRequest {

@@ -3,15 +3,11 @@
  *
  * @module
  */
+import type { HfConfig } from "../core.ts";
 import type { ByteSource } from "../formats/byte_source.ts";
 import { FormatError } from "../formats/format_error.ts";
 import { type GgufHeader, readGgufHeader } from "../formats/gguf.ts";
-import {
-  configFromGguf,
-  type HfConfig,
-  hfTensorName,
-  ROPE_FACTORS_TENSOR,
-} from "../formats/gguf_config.ts";
+import { configFromGguf, hfTensorName, ROPE_FACTORS_TENSOR } from "../formats/gguf_config.ts";
 import { dequantize } from "../formats/weight_format.ts";
 import type { ModelSource } from "./model_source.ts";
 import { TensorIndex } from "./tensor_index.ts";

@@ -4,13 +4,11 @@
  *
  * @module
  */
+import type { HfConfig } from "../core.ts";
 import { FormatError } from "../formats/format_error.ts";
-import type { HfConfig } from "../formats/gguf_config.ts";
 import type { GgufMetadata } from "../formats/gguf_value.ts";
 import type { TensorEntry } from "../formats/tensor_entry.ts";
 import { WEIGHT_FORMATS } from "../formats/weight_format.ts";
-
-export type { HfConfig };
 
 /** An open model. */
 export interface ModelSource {

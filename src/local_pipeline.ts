@@ -1,11 +1,11 @@
-import { type ModelConfig, splitLayers } from "../core.ts";
-import type { GpuContext } from "../gpu/context.ts";
-import type { Tuning } from "../kernels/tuning.ts";
-import { architectureOf } from "../models/registry.ts";
-import { LocalStage } from "../stage/local_stage.ts";
-import type { StageLimits } from "../stage/stage_limits.ts";
-import type { ModelSource } from "../weights/model_source.ts";
-import { Pipeline } from "./pipeline.ts";
+import { type ModelConfig, splitLayers } from "./core.ts";
+import type { GpuContext } from "./gpu/context.ts";
+import type { Tuning } from "./kernels/tuning.ts";
+import { architectureOf } from "./models/registry.ts";
+import { LocalStage } from "./stage/local_stage.ts";
+import type { StageLimits } from "./stage/stage_limits.ts";
+import type { ModelSource } from "./weights/model_source.ts";
+import { Pipeline } from "./pipeline/pipeline.ts";
 
 /** A whole model on one device. */
 export interface LocalPipeline {
