@@ -1,0 +1,83 @@
+import { describe, expect, test } from "vitest";
+import type { WeightFormat } from "../../src/core.ts";
+import { matmul } from "../../src/kernels/matmul.ts";
+import { openTestGpu } from "./gpu.ts";
+import { expectProjection } from "./projection_case.ts";
+import { tileVariants } from "./variants.ts";
+import { ALL_FORMATS } from "./weights.ts";
+
+const gpu = await openTestGpu();
+const { capabilities, device } = gpu.context;
+const variants = tileVariants(capabilities);
+
+test("matmul is tested with f16 tiles exactly where the device has f16", () => {
+  expect(variants.length).toBe(device.features.has("shader-f16") ? 2 : 1);
+});
+
+/** Formats that f16 tiles are tested with: what a shader unpacks is the same for both tiles. */
+const F16_FORMATS: readonly WeightFormat[] = ["f32", "q4_0", "q6_k"];
+
+describe.each(variants)("matmul with $name", ({ tuning }) => {
+  const isF16 = tuning.useF16Tiles === true;
+
+  test.each(ALL_FORMATS.filter((format) => !isF16 || F16_FORMATS.includes(format)))(
+    "multiplies %s",
+    async (format) => {
+      for (const numTokens of [17, 65]) {
+        await expectProjection(gpu, matmul, {
+          tuning,
+          parts: [{ format, numRows: 37 }],
+          numCols: format.endsWith("_k") ? 256 : 96,
+          numTokens,
+        });
+      }
+    },
+  );
+
+  test.each(
+    [["f32", 3], ["f16", 36], ["bf16", 101], ["f32", 20]] as const satisfies [
+      WeightFormat,
+      number,
+    ][],
+  )("multiplies %s with rows of %i, no multiple of 8", async (format, numCols) => {
+    await expectProjection(gpu, matmul, {
+      tuning,
+      parts: [{ format, numRows: 5 }],
+      numCols,
+      numTokens: 9,
+    });
+  });
+
+  test("adds a bias and the residual, part by part of a fused weight", async () => {
+    const parts = [{ format: "q4_k", numRows: 67 }, { format: "q8_0", numRows: 11 }] as const;
+    for (const [hasBias, accumulate] of [[true, true], [false, true]] as const) {
+      const test = { tuning, parts, numCols: 256, numTokens: 19, hasBias, accumulate };
+      await expectProjection(gpu, matmul, test);
+    }
+  });
+});
+
+describe("matmul", () => {
+  // Around the tile of 64 x 64; 72 columns leave half of the last 16 in depth.
+  test.each([[65, 72], [64, 8], [130, 64]])(
+    "computes %i rows over %i columns",
+    async (numRows, numCols) => {
+      for (const numTokens of [1, 2, 5, 64, 65, 130]) {
+        await expectProjection(gpu, matmul, {
+          parts: [{ format: "bf16", numRows }],
+          numCols,
+          numTokens,
+        });
+      }
+    },
+  );
+
+  test("computes rows of samples: as many as the step has", async () => {
+    await expectProjection(gpu, matmul, {
+      parts: [{ format: "q8_0", numRows: 40 }],
+      numCols: 96,
+      numTokens: 3,
+      rowKind: "samples",
+    });
+  });
+});
