@@ -5,7 +5,7 @@
  */
 import { allocate } from "../src/gpu/buffer.ts";
 import type { BenchDevice } from "./bench_device.ts";
-import { measureGpuMs } from "./measure.ts";
+import { measureGpuTime } from "./measure.ts";
 import fmaPeak from "./probes/fma_peak.wgsl" with { type: "text" };
 import streamRead from "./probes/stream_read.wgsl" with { type: "text" };
 import { randomTile } from "./weight_tile.ts";
@@ -61,8 +61,8 @@ async function measureStream(device: BenchDevice, repeats: number): Promise<numb
       bindings: [source, result],
       workgroups: [numGroups, 1, 1],
     } as const;
-    const elapsedMs = await measureGpuMs(device, [[dispatch]], { repeats });
-    best = Math.max(best, sizeBytes / elapsedMs / 1e6);
+    const { bestMs } = await measureGpuTime(device, [[dispatch]], { repeats });
+    best = Math.max(best, sizeBytes / bestMs / 1e6);
   }
   source.destroy();
   result.destroy();
@@ -79,7 +79,7 @@ async function measureFma(device: BenchDevice, repeats: number): Promise<number>
     bindings: [result],
     workgroups: [numGroups, 1, 1],
   } as const;
-  const elapsedMs = await measureGpuMs(device, [[dispatch]], { repeats });
+  const { bestMs } = await measureGpuTime(device, [[dispatch]], { repeats });
   result.destroy();
-  return 2 * FMAS_PER_TURN * turns * numGroups * 64 / elapsedMs / 1e6;
+  return 2 * FMAS_PER_TURN * turns * numGroups * 64 / bestMs / 1e6;
 }

@@ -11,15 +11,22 @@ const SUBMIT_MS = 20;
 /** Dispatches of one submit; the profiler times 2,048. */
 const MAX_DISPATCHES = 1024;
 
+/** GPU time of one run. */
+export interface GpuTime {
+  readonly medianMs: number;
+  /** What a ceiling is made of: nothing makes a program faster than it is. */
+  readonly bestMs: number;
+}
+
 /**
- * Milliseconds on the GPU that one of `runs` takes: they are submitted in turn, so that operands too
- * large for the cache together are never found there. Median of `repeats` submits after a warm-up.
+ * How long one of `runs` takes on the GPU: they are submitted in turn, so that operands too
+ * large for the cache together are never found there. Over `repeats` submits after a warm-up.
  */
-export async function measureGpuMs(
+export async function measureGpuTime(
   device: BenchDevice,
   runs: readonly (readonly Dispatch[])[],
   { repeats }: { readonly repeats: number },
-): Promise<number> {
+): Promise<GpuTime> {
   const { context, kernels, recorder } = device;
   await kernels.programs.compiled();
   const once = recorder.record(runs.flat());
@@ -47,5 +54,5 @@ export async function measureGpuMs(
   } finally {
     recorder.profiler = null;
   }
-  return median(times);
+  return { medianMs: median(times), bestMs: Math.min(...times) };
 }

@@ -25,7 +25,7 @@ interface Lengths {
   readonly chunkTokens: number;
 }
 
-const SOFTWARE: Lengths = { promptTokens: 32, decodeTokens: 8, chunkTokens: 64 };
+const SOFTWARE: Lengths = { promptTokens: 16, decodeTokens: 4, chunkTokens: 64 };
 const HARDWARE: Lengths = { promptTokens: 512, decodeTokens: 64, chunkTokens: 512 };
 
 /** Everything that the measurements share. */
@@ -45,6 +45,7 @@ export async function benchOffline(options: BenchOptions): Promise<number> {
   const { context, kernels } = device;
   const { adapterName, isSoftware } = context.capabilities;
   const lengths = lengthsOf(options, isSoftware);
+  const repeats = options.repeats ?? (isSoftware ? 3 : 5);
   const report = new Report({
     isJson: options.isJson,
     common: {
@@ -54,18 +55,17 @@ export async function benchOffline(options: BenchOptions): Promise<number> {
       ...(isSoftware && { note: "software adapter: short prompts and outputs" }),
     },
   });
-  const ceilings = await measureCeilings(device, options);
+  const ceilings = await measureCeilings(device, { repeats });
   report.line({ measure: "stream_read", gbPerS: round(ceilings.gbPerS) });
   report.line({ measure: "fma_peak", gflops: round(ceilings.gflops) });
 
-  const limits = limitsOf(lengths, options);
+  const limits = limitsOf(lengths, { batches: options.batches, repeats });
   const startMs = performance.now();
   const local = await loadLocalPipeline({
     ...{ context, tuning: kernels.tuning, source, numStages: 1 },
     limits: () => limits,
   });
   const loadMs = performance.now() - startMs;
-  const { repeats } = options;
   const run = { ...local, device, limits, ceilings, lengths, repeats, report };
   const weightBytes = local.stages[0]?.memory.weightBytes ?? 0;
   report.line({
@@ -73,14 +73,26 @@ export async function benchOffline(options: BenchOptions): Promise<number> {
     gb: round(weightBytes / 1e9),
     gbPerS: round(weightBytes / loadMs / 1e6),
   });
-  for (const numSequences of options.batches) await measureBatch(run, numSequences);
+  const newTokens = Math.min(lengths.promptTokens, lengths.chunkTokens);
+  const prefillKernels = await profile(run, "prefill", { numSequences: 1, newTokens });
+  for (const numSequences of options.batches) {
+    await measureBatch(run, { numSequences, newTokens, prefillKernels });
+  }
   local.pipeline.close();
   await source.close();
   context.destroy();
   return 0;
 }
 
-async function measureBatch(run: OfflineRun, numSequences: number): Promise<void> {
+async function measureBatch(
+  run: OfflineRun,
+  { numSequences, newTokens, prefillKernels }: {
+    readonly numSequences: number;
+    /** Of the step that `prefillKernels` were timed in. */
+    readonly newTokens: number;
+    readonly prefillKernels: readonly KernelTime[];
+  },
+): Promise<void> {
   const { config, pipeline, limits, lengths, repeats, report } = run;
   const { promptTokens, decodeTokens, chunkTokens } = lengths;
   const { vocabSize } = config;
@@ -89,12 +101,8 @@ async function measureBatch(run: OfflineRun, numSequences: number): Promise<void
   const load = { engine, vocabSize, numSequences, promptTokens, repeats };
   const batch = numSequences;
   try {
-    // The first steps compile their programs.
-    const warmUp = { ...load, repeats: 1 };
-    await decodeRate(warmUp, { decodeTokens: 1, prefillSteps });
-
-    const newTokens = Math.min(promptTokens, chunkTokens);
-    const prefillKernels = await profile(run, "prefill", { numSequences: 1, newTokens });
+    // The first steps compile their programs, which do not depend on the length of the prompt.
+    await decodeRate({ ...load, promptTokens: 2, repeats: 1 }, { decodeTokens: 1, prefillSteps });
     const prefillPerS = await prefillRate(load);
     report.line({
       ...{ measure: "prefill", batch, promptTokens, chunkTokens },
@@ -184,7 +192,10 @@ function lengthsOf(options: BenchOptions, isSoftware: boolean): Lengths {
 }
 
 /** Room for the largest batch. */
-function limitsOf(lengths: Lengths, { batches, repeats }: BenchOptions): StageLimits {
+function limitsOf(lengths: Lengths, { batches, repeats }: {
+  readonly batches: readonly number[];
+  readonly repeats: number;
+}): StageLimits {
   const { promptTokens, decodeTokens, chunkTokens } = lengths;
   const maxSequences = Math.max(...batches);
   const prefillSteps = Math.ceil(maxSequences * promptTokens / chunkTokens);

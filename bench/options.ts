@@ -13,7 +13,7 @@ export interface BenchOptions {
   readonly promptTokens: number | null;
   readonly decodeTokens: number | null;
   readonly chunkTokens: number | null;
-  readonly repeats: number;
+  readonly repeats: number | null;
   /** MiB of weights that are rotated, to be more than the cache. */
   readonly rotateMib: number | null;
   readonly adapter: string | null;
@@ -38,10 +38,10 @@ bench offline [options]   tokens/s of prefill and decode, and where the time of 
                        (offline takes one, for --shape; kernels takes several)
   --only KERNEL,...    these kernels alone (kernels)
   --batch N,...        sequences at once (offline; default 1,8,32)
-  --prompt N           prompt tokens of each sequence (offline; default 512, software adapters 32)
-  --decode N           decoded tokens of each sequence and repeat (offline; default 64, or 8)
+  --prompt N           prompt tokens of each sequence (offline; default 512, software adapters 16)
+  --decode N           decoded tokens of each sequence and repeat (offline; default 64, or 4)
   --chunk N            most tokens in a step (offline; default 512, or 64)
-  --repeats N          measurements, of which the median counts (default 5)
+  --repeats N          measurements, of which the median counts (default 5, offline on software 3)
   --rotate-mib N       weights to rotate through (kernels; default 300, software adapters 0)
   --adapter NAME       adapter whose name contains NAME
   --deterministic      kernels whose order of additions does not depend on the batch
@@ -70,7 +70,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     promptTokens: optionalCount("prompt", values.prompt),
     decodeTokens: optionalCount("decode", values.decode),
     chunkTokens: optionalCount("chunk", values.chunk),
-    repeats: optionalCount("repeats", values.repeats) ?? 5,
+    repeats: optionalCount("repeats", values.repeats),
     rotateMib: optionalCount("rotate-mib", values["rotate-mib"], 0),
     adapter: values.adapter ?? null,
     isDeterministic: values["no-deterministic"] ? false : values.deterministic ?? null,

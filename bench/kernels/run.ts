@@ -8,7 +8,7 @@ import { WEIGHT_FORMATS } from "../../src/formats/weight_format.ts";
 import { type BenchDevice, openBenchDevice } from "../bench_device.ts";
 import { type Ceilings, measureCeilings } from "../ceilings.ts";
 import { rate, round } from "../cost.ts";
-import { measureGpuMs } from "../measure.ts";
+import { measureGpuTime } from "../measure.ts";
 import { Operands } from "../operands.ts";
 import { type BenchOptions, OptionError } from "../options.ts";
 import { shapeConfig, type ShapeName } from "../shapes.ts";
@@ -36,6 +36,8 @@ const HARDWARE: Scale = {
   rotateMib: 300,
 };
 
+const DEFAULT_REPEATS = 5;
+
 /** One line. */
 interface KernelLine {
   readonly kernel: string;
@@ -56,7 +58,8 @@ export async function benchKernels(options: BenchOptions): Promise<number> {
   const device = await openBenchDevice(options);
   const { adapterName: adapter, isSoftware } = device.context.capabilities;
   const defaults = isSoftware ? SOFTWARE : HARDWARE;
-  const ceilings = await measureCeilings(device, options);
+  const repeats = options.repeats ?? DEFAULT_REPEATS;
+  const ceilings = await measureCeilings(device, { repeats });
   print({ ceiling: "stream_read", gbPerS: round(ceilings.gbPerS), adapter });
   print({ ceiling: "fma_peak", gflops: round(ceilings.gflops), adapter });
 
@@ -75,7 +78,7 @@ export async function benchKernels(options: BenchOptions): Promise<number> {
       const { kernel, shape, format } = kernelCase;
       try {
         print(
-          await runCase(kernelCase, { device, ceilings, rotateBytes, repeats: options.repeats }),
+          await runCase(kernelCase, { device, ceilings, rotateBytes, repeats }),
         );
       } catch (error) {
         hasFailed = true;
@@ -99,14 +102,14 @@ async function runCase(
   const operands = new Operands(device, rotateBytes);
   try {
     const runs = await prepare(device.kernels, operands);
-    const elapsedMs = await measureGpuMs(device, runs, { repeats });
+    const { medianMs } = await measureGpuTime(device, runs, { repeats });
     return {
       kernel,
       shape,
       format,
       dispatches: runs[0]?.length ?? 0,
-      gpuUs: round(elapsedMs * 1000),
-      ...rate(cost, elapsedMs, ceilings),
+      gpuUs: round(medianMs * 1000),
+      ...rate(cost, medianMs, ceilings),
       adapter: device.context.capabilities.adapterName,
     };
   } finally {

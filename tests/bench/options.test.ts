@@ -8,7 +8,7 @@ describe("parseOptions()", () => {
       promptTokens: null,
       isDeterministic: null,
       isChecked: false,
-      repeats: 5,
+      repeats: null,
     });
   });
 
