@@ -4,6 +4,9 @@
 #if SUBGROUPS
 enable subgroups;
 #endif
+#if BROADCAST
+enable subgroups;
+#endif
 #include "step.wgsl"
 #include "row_count.wgsl"
 #include "vec8.wgsl"
@@ -34,6 +37,9 @@ fn matvec(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) num_groups: vec3u,
   @builtin(local_invocation_index) local: u32,
+#if BROADCAST
+  @builtin(subgroup_invocation_id) subgroup_lane: u32,
+#endif
 ) {
   let lane = local % LANES;
   let row = (group.z * num_groups.x + group.x) * ROWS_PER_GROUP + local / LANES;
@@ -42,12 +48,39 @@ fn matvec(
   let num_tokens = num_rows();
 
   var sums = array<f32, TOKENS>();
+#if BROADCAST
+  // llvmpipe loads lane by lane, even one address for all: so each of its 8 lanes loads 4 of the next 32
+  // inputs, and broadcasts, which are shuffles of registers, bring all of them to every lane.
+  for (var unit = 0u; unit < UNITS; unit += 4u) {
+    var own = array<vec4f, TOKENS>();
+    for (var t = 0u; t < TOKENS; t++) {
+      own[t] = x[min(first_token + t, num_tokens - 1u) * (COLS / 4u) + unit * 2u + subgroup_lane];
+    }
+    let w0 = load_weight8(weight_row, unit);
+    for (var t = 0u; t < TOKENS; t++) {
+      sums[t] += dot8(w0, Vec8(subgroupBroadcast(own[t], 0u), subgroupBroadcast(own[t], 1u)));
+    }
+    let w1 = load_weight8(weight_row, unit + 1u);
+    for (var t = 0u; t < TOKENS; t++) {
+      sums[t] += dot8(w1, Vec8(subgroupBroadcast(own[t], 2u), subgroupBroadcast(own[t], 3u)));
+    }
+    let w2 = load_weight8(weight_row, unit + 2u);
+    for (var t = 0u; t < TOKENS; t++) {
+      sums[t] += dot8(w2, Vec8(subgroupBroadcast(own[t], 4u), subgroupBroadcast(own[t], 5u)));
+    }
+    let w3 = load_weight8(weight_row, unit + 3u);
+    for (var t = 0u; t < TOKENS; t++) {
+      sums[t] += dot8(w3, Vec8(subgroupBroadcast(own[t], 6u), subgroupBroadcast(own[t], 7u)));
+    }
+  }
+#else
   for (var unit = lane; unit < UNITS; unit += LANES) {
     let w = load_weight8(weight_row, unit);
     for (var t = 0u; t < TOKENS; t++) {
       sums[t] += dot8(w, load_x8(min(first_token + t, num_tokens - 1u), unit));
     }
   }
+#endif
 
   for (var t = 0u; t < TOKENS; t++) {
 #if LANES != 1

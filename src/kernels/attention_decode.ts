@@ -6,6 +6,9 @@ import type { KernelContext } from "./context.ts";
 /** Elements of queries that fit a workgroup's memory: 8 KiB of f32. */
 const MAX_QUERY_ELEMENTS = 2048;
 
+/** Heads whose scores fit beside them in the 16 KiB that every device has. */
+const MAX_HEADS = 16;
+
 /** Attention of single tokens: the rows `decodeRows` u32 [numRows] of the batch. */
 export function attentionDecode(
   kernels: KernelContext,
@@ -18,7 +21,10 @@ export function attentionDecode(
 ): Dispatch {
   const { cache } = call;
   const groupSize = call.numHeads / cache.numKvHeads;
-  const heads = largestDivisor(groupSize, Math.floor(MAX_QUERY_ELEMENTS / cache.headDim));
+  const heads = largestDivisor(
+    groupSize,
+    Math.min(MAX_HEADS, Math.floor(MAX_QUERY_ELEMENTS / cache.headDim)),
+  );
   return {
     program: kernels.programs.get({ name: "attention_decode", source }, {
       ...attentionConstants(call),

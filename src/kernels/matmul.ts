@@ -11,7 +11,7 @@ export function matmul(kernels: KernelContext, call: ProjectionCall): Dispatch[]
   return call.weight.parts.map((part) => ({
     program: kernels.programs.get({ name: "matmul", source }, {
       ...projectionConstants(call, part),
-      TILE_F16: kernels.tuning.useF16Tiles,
+      TILE_F16: kernels.tuning.useF16Tiles && kernels.capabilities.hasF16,
     }),
     bindings: projectionBindings(kernels, call, part),
     workgroups: [divideUp(part.numRows, TILE), divideUp(call.numRows, TILE), 1],

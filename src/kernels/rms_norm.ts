@@ -70,7 +70,7 @@ function dispatch(kernels: KernelContext, call: {
       IN_PLACE: call.inPlace,
       EPS: f32Literal(call.eps),
       WORKGROUP_SIZE: 64,
-      SUBGROUPS: kernels.tuning.useSubgroups,
+      SUBGROUPS: kernels.tuning.useSubgroups && subgroupSize > 0,
       SUBGROUP_SIZE: subgroupSize,
     }),
     bindings: [kernels.step, ...call.bindings],

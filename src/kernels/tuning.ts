@@ -9,7 +9,7 @@ export interface Tuning {
   readonly isDeterministic: boolean;
   /** Threads that share the sum of one row in matvec. */
   readonly matvecLanes: number;
-  /** Most tokens that share one read of the weights in matvec: 1, 2, 4 or 8. */
+  /** Most tokens that share one read of the weights in matvec: 1, 2, 4 or 8. Broadcasts take 8. */
   readonly matvecTokens: number;
   /** Use subgroup operations where a kernel has them. */
   readonly useSubgroups: boolean;
@@ -30,7 +30,7 @@ export function defaultTuning(
     isDeterministic,
     // A CPU gains from one thread a row: inputs are loaded once for all, and nothing is joined.
     matvecLanes: isSoftware ? 1 : subgroupSize || 32,
-    // More spill llvmpipe's 16 registers: 8 tokens ran at a third of the rate of 4.
+    // Without broadcasts, more spill the 16 registers of a CPU.
     matvecTokens: isSoftware ? 4 : 8,
     useSubgroups: subgroupSize > 0,
     useF16Tiles: false,

@@ -40,27 +40,22 @@ const SLICES = [
   { start: 95, numTokens: 8 },
 ];
 
-const SHAPES: readonly Omit<AttentionCase, "slices" | "isF16">[] = [
-  { numHeads: 1, numKvHeads: 1, headDim: 16 },
-  { numHeads: 6, numKvHeads: 2, headDim: 32 },
-  { numHeads: 3, numKvHeads: 1, headDim: 64 },
-  { numHeads: 2, numKvHeads: 2, headDim: 80 },
-  { numHeads: 5, numKvHeads: 1, headDim: 36 },
-  { numHeads: 8, numKvHeads: 1, headDim: 128 },
-  { numHeads: 2, numKvHeads: 1, headDim: 256 },
+const SHAPES: readonly Omit<AttentionCase, "slices">[] = [
+  { numHeads: 1, numKvHeads: 1, headDim: 16, isF16: true },
+  { numHeads: 6, numKvHeads: 2, headDim: 64, isF16: false },
+  { numHeads: 2, numKvHeads: 2, headDim: 80, isF16: false },
+  { numHeads: 8, numKvHeads: 1, headDim: 128, isF16: true },
+  { numHeads: 2, numKvHeads: 1, headDim: 256, isF16: false },
 ];
 
-describe.each([{ isF16: false }, { isF16: true }])(
-  "attention_prefill, f16 KV $isF16",
-  ({ isF16 }) => {
-    test.each(SHAPES)(
-      "attends with $numHeads heads over $numKvHeads of $headDim, several sequences at once",
-      async (shape) => await expectAttention({ ...shape, isF16, slices: SLICES }),
-    );
+describe("attention_prefill", () => {
+  test.each(SHAPES)(
+    "attends with $numHeads heads over $numKvHeads of $headDim, several sequences, f16 $isF16",
+    async (shape) => await expectAttention({ ...shape, slices: SLICES }),
+  );
 
-    test.each([1, 3, 16, 33, 1000])("sees no further back than a window of %i", async (window) => {
-      const shape = { numHeads: 2, numKvHeads: 1, headDim: 32, isF16, window };
-      await expectAttention({ ...shape, slices: SLICES });
-    });
-  },
-);
+  test.each([1, 33, 1000])("sees no further back than a window of %i", async (window) => {
+    const shape = { numHeads: 2, numKvHeads: 1, headDim: 64, isF16: window === 33, window };
+    await expectAttention({ ...shape, slices: SLICES });
+  });
+});
