@@ -89,10 +89,10 @@ describe("attention_decode", () => {
     "gives a token the same bits alone, among others and in other blocks, window $window",
     async ({ window }) => {
       const shape = {
-        numHeads: 8,
-        numKvHeads: 2,
-        headDim: 64,
-        isF16: true,
+        numHeads: 4,
+        numKvHeads: 1,
+        headDim: 80,
+        isF16: false,
         ...(window !== undefined && { window }),
       };
       const together = bitsOf(
@@ -102,7 +102,7 @@ describe("attention_decode", () => {
         for (const blockSeed of [1, 2, 3]) {
           const slices = [LENGTHS[row]!];
           const alone = await attend(new AttentionSetup({ ...shape, slices, blockSeed }));
-          expect(bitsOf(alone)).toEqual(together.slice(row * 512, (row + 1) * 512));
+          expect(bitsOf(alone)).toEqual(together.slice(row * 320, (row + 1) * 320));
         }
       }
     },

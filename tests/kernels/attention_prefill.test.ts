@@ -54,8 +54,8 @@ describe("attention_prefill", () => {
     async (shape) => await expectAttention({ ...shape, slices: SLICES }),
   );
 
-  test.each([1, 33, 1000])("sees no further back than a window of %i", async (window) => {
-    const shape = { numHeads: 2, numKvHeads: 1, headDim: 64, isF16: window === 33, window };
+  test.each([1, 33])("sees no further back than a window of %i", async (window) => {
+    const shape = { numHeads: 2, numKvHeads: 1, headDim: 16, isF16: false, window };
     await expectAttention({ ...shape, slices: SLICES });
   });
 });
