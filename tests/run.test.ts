@@ -56,7 +56,6 @@ test("the same seed draws the same text, alone and beside another request", asyn
       prompt: "Once upon a time",
       temperature: 1,
       top_p: 0.9,
-      top_k: 40,
       max_tokens: 8,
       seed,
     });
@@ -103,8 +102,9 @@ async function readHealth() {
 
 async function readUrl(stdout: ReadableStream<Uint8Array>): Promise<string> {
   let output = "";
-  for await (const text of stdout.pipeThrough(new TextDecoderStream())) {
-    output += text;
+  const decoder = new TextDecoder();
+  for await (const bytes of stdout) {
+    output += decoder.decode(bytes, { stream: true });
     const found = /^Open\s+(http:\/\/\S+?)\/?$/m.exec(output)?.[1];
     if (found !== undefined) return found;
   }

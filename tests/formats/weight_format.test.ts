@@ -3,13 +3,7 @@ import { describe, expect, test } from "vitest";
 import { f16ToNumber } from "../../src/formats/f16.ts";
 import { readGgufHeader } from "../../src/formats/gguf.ts";
 import { readSafetensorsHeader } from "../../src/formats/safetensors.ts";
-import {
-  dequantize,
-  nativeBytes,
-  planeBytes,
-  repack,
-  type WeightFormat,
-} from "../../src/formats/weight_format.ts";
+import { dequantize, nativeBytes, planeBytes, repack } from "../../src/formats/weight_format.ts";
 import { WEIGHT_FORMATS } from "../../src/formats/weight_format.ts";
 import { MemorySource } from "../../src/weights/memory_source.ts";
 
