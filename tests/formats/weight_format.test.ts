@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import type { WeightFormat } from "../../src/core.ts";
 import { f16ToNumber } from "../../src/formats/f16.ts";
 import { readGgufHeader } from "../../src/formats/gguf.ts";
 import { readSafetensorsHeader } from "../../src/formats/safetensors.ts";
