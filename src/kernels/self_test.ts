@@ -67,7 +67,7 @@ export async function selfTest(
     name: "Subgroup operations",
     isPresent: subgroupSize > 0,
     answers: workgroupSumAnswers,
-    tuning: { ...plain, useSubgroups: true, matvecLanes: subgroupSize },
+    tuning: { ...plain, useSubgroups: true },
     without: { subgroupSize: 0 },
   }, {
     name: "f16 arithmetic",

@@ -29,32 +29,21 @@ describe.each(variants)("matmul with $name", ({ tuning }) => {
           parts: [{ format, numRows: 37 }],
           numCols: format.endsWith("_k") ? 256 : 96,
           numTokens,
+          hasBias: ALL_FORMATS.indexOf(format) % 2 === 1,
+          accumulate: ALL_FORMATS.indexOf(format) % 3 === 1,
         });
       }
     },
   );
 
-  test.each(
-    [["f32", 3], ["f16", 36], ["bf16", 101], ["f32", 20]] as const satisfies [
-      WeightFormat,
-      number,
-    ][],
-  )("multiplies %s with rows of %i, no multiple of 8", async (format, numCols) => {
-    await expectProjection(gpu, matmul, {
-      tuning,
-      parts: [{ format, numRows: 5 }],
-      numCols,
-      numTokens: 9,
-    });
-  });
-
-  test("adds a bias and the residual, part by part of a fused weight", async () => {
-    const parts = [{ format: "q4_k", numRows: 67 }, { format: "q8_0", numRows: 11 }] as const;
-    for (const [hasBias, accumulate] of [[true, true], [false, true]] as const) {
-      const test = { tuning, parts, numCols: 256, numTokens: 19, hasBias, accumulate };
-      await expectProjection(gpu, matmul, test);
-    }
-  });
+  const tails = [["bf16", 101], ["f32", 20], ["f16", 36]] as const;
+  test.each(isF16 ? tails.slice(0, 1) : tails)(
+    "multiplies %s with rows of %i, no multiple of 8",
+    async (format, numCols) => {
+      const parts = [{ format, numRows: 5 }];
+      await expectProjection(gpu, matmul, { tuning, parts, numCols, numTokens: 9 });
+    },
+  );
 });
 
 describe("matmul", () => {
@@ -71,6 +60,12 @@ describe("matmul", () => {
       }
     },
   );
+
+  test("adds a bias and the residual, part by part of a fused weight", async () => {
+    const parts = [{ format: "q4_k", numRows: 67 }, { format: "q8_0", numRows: 11 }] as const;
+    const test = { parts, numCols: 256, numTokens: 19, hasBias: true, accumulate: true };
+    await expectProjection(gpu, matmul, test);
+  });
 
   test("computes rows of samples: as many as the step has", async () => {
     await expectProjection(gpu, matmul, {

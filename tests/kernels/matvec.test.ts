@@ -16,7 +16,8 @@ const variants = matvecVariants(capabilities);
 test("matvec is tested with subgroups exactly where the device has them", () => {
   const isFixed = device.adapterInfo.subgroupMinSize === device.adapterInfo.subgroupMaxSize;
   const hasSubgroups = device.features.has("subgroups" as GPUFeatureName) && isFixed;
-  expect(variants.length).toBe(hasSubgroups ? 4 : 3);
+  const hasBroadcasts = hasSubgroups && device.adapterInfo.subgroupMinSize === 8;
+  expect(variants.length).toBe(3 + Number(hasSubgroups) + Number(hasBroadcasts));
 });
 
 describe.each(variants)("matvec with $name", ({ tuning }) => {
@@ -114,6 +115,22 @@ describe("matvec gives a token the same bits alone and in every batch, for every
         expect(actual, `${numTokens} tokens, tiles of ${matvecTokens}`)
           .toEqual(expected.slice(0, numTokens * 19));
       }
+    }
+  });
+
+  test("with broadcasts as without", async () => {
+    const random = new Random(10);
+    const parts = [{ format: "q4_0", numRows: 70 }] as const;
+    const { weight } = await randomWeight(gpu, random, { numCols: 96, parts });
+    for (const numTokens of [1, 3, 9]) {
+      const x = random.floats(numTokens * 96);
+      const [plain, broadcast] = [false, true].map((useSubgroups) => ({
+        tuning: { matvecLanes: 1, useSubgroups },
+        weight,
+        x,
+      }));
+      const expected = bitsOf(await runProjection(gpu, matvec, plain!));
+      expect(bitsOf(await runProjection(gpu, matvec, broadcast!))).toEqual(expected);
     }
   });
 });

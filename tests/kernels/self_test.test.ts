@@ -96,6 +96,16 @@ describe("selfTest() turns off", () => {
     if (hasSubgroups) expect(result.warnings[0]).toMatch(/^Subgroup operations of .*rms_norm/);
   });
 
+  test("subgroups whose broadcasts are wrong, where a kernel uses them", async () => {
+    const faulty = broken("subgroupBroadcast(own[t], 2u)", "own[t]");
+    const result = await selfTest(faulty);
+    expect(faulty.numFaults > 0).toBe(capabilities.isSoftware && capabilities.subgroupSize === 8);
+    expect(result.warnings.length).toBe(faulty.numFaults > 0 ? 1 : 0);
+    if (faulty.numFaults > 0) {
+      expect(result.warnings[0]).toMatch(/^Subgroup operations of .*matvec/);
+    }
+  });
+
   test("f16 that computes wrong", async () => {
     const faulty = broken("Element(loaded.hi[i])", "Element(0.0)", "enable f16;");
     const result = await selfTest(faulty, F16);

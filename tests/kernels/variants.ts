@@ -14,10 +14,16 @@ export function matvecVariants({ subgroupSize }: GpuCapabilities): Variant[] {
     tuning: { matvecLanes, useSubgroups: false },
   }));
   if (subgroupSize === 0) return shared;
-  return [...shared, {
+  const subgroups = {
     name: `subgroups of ${subgroupSize}`,
     tuning: { matvecLanes: subgroupSize, useSubgroups: true },
-  }];
+  };
+  if (subgroupSize !== 8) return [...shared, subgroups];
+  const broadcasts = {
+    name: "1 lane and broadcasts",
+    tuning: { matvecLanes: 1, useSubgroups: true },
+  };
+  return [...shared, subgroups, broadcasts];
 }
 
 /** Sums over a workgroup with and without subgroups. */

@@ -37,7 +37,9 @@ const buffer = context.device.createBuffer({ size: 16, usage: GPUBufferUsage.STO
 type Calls = (kernels: KernelContext) => (Dispatch | readonly Dispatch[])[];
 
 function kernelsFor(device: GpuContext, chosen: Partial<Tuning> = {}): KernelContext {
-  const { capabilities } = device;
+  // Broadcasts are for subgroups of 8.
+  const subgroupSize = chosen.matvecLanes === 1 ? 8 : device.capabilities.subgroupSize;
+  const capabilities = { ...device.capabilities, subgroupSize };
   const programs = new ProgramCache(device, INCLUDES);
   return { programs, capabilities, tuning: defaultTuning(capabilities, chosen), step: buffer };
 }
@@ -162,7 +164,7 @@ const CALLS: Readonly<Record<string, { calls: Calls; tunings?: readonly Partial<
       ),
     tunings: [
       ...[1, 8, 32, 64].map((matvecLanes) => ({ matvecLanes, useSubgroups: false })),
-      { matvecLanes: 32, useSubgroups: true },
+      ...[1, 32].map((matvecLanes) => ({ matvecLanes, useSubgroups: true })),
     ].map((tuning) => ({ ...tuning, matvecTokens: 8 })),
   },
   penalize: {
