@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { allocate } from "../gpu/buffer.ts";
 import { type GpuCapabilities, type GpuContext, withCapabilities } from "../gpu/context.ts";
 import { ProgramCache, ShaderError } from "../gpu/program.ts";
 import { ReadbackRing } from "../gpu/readback_ring.ts";
@@ -13,10 +12,12 @@ import { INCLUDES } from "./includes.ts";
 import {
   baselineAnswers,
   type KnownAnswer,
+  type KnownAnswers,
   SELF_TEST_STEP,
   tileAnswers,
   workgroupSumAnswers,
 } from "./self_test_answers.ts";
+import { SelfTestBench } from "./self_test_bench.ts";
 import { defaultTuning, type Tuning } from "./tuning.ts";
 
 /** The device computes wrong results with kernels that have no substitute. */
@@ -31,9 +32,6 @@ export interface SelfTestResult {
   /** One line for each variant that failed and is off. */
   readonly warnings: readonly string[];
 }
-
-/** Makes the cases of one round; buffers come from `bench`. */
-export type KnownAnswers = (bench: SelfTestBench, kernels: KernelContext) => Promise<KnownAnswer[]>;
 
 /** A way to compute that a device may get wrong without being useless. */
 interface Variant {
@@ -95,7 +93,7 @@ async function problemOf(
 ): Promise<string | null> {
   const bench = new SelfTestBench(context);
   try {
-    return await bench.run(tuning, answers);
+    return await runAnswers(context, bench, { tuning, answers });
   } catch (error) {
     if (error instanceof ShaderError) return error.message;
     throw error;
@@ -104,63 +102,38 @@ async function problemOf(
   }
 }
 
-/** Buffers of one round of cases. */
-export class SelfTestBench {
-  readonly #context: GpuContext;
-  readonly #buffers: GPUBuffer[] = [];
-
-  constructor(context: GpuContext) {
-    this.#context = context;
-  }
-
-  async upload(
-    words: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>,
-    role: "storage" | "uniform" = "storage",
-  ): Promise<GPUBuffer> {
-    const request = { label: "self-test", sizeBytes: words.byteLength, role };
-    const buffer = await allocate(this.#context, request);
-    this.#buffers.push(buffer);
-    this.#context.device.queue.writeBuffer(buffer, 0, words);
-    return buffer;
-  }
-
-  /** Starts as NaN, so that what a kernel leaves out is wrong. */
-  output(numWords: number): Promise<GPUBuffer> {
-    return this.upload(new Float32Array(numWords).fill(NaN));
-  }
-
-  async run(tuning: Tuning, answers: KnownAnswers): Promise<string | null> {
-    const { device, capabilities } = this.#context;
-    const programs = new ProgramCache(this.#context, INCLUDES);
-    const step = await this.upload(SELF_TEST_STEP, "uniform");
-    const cases = await answers(this, { programs, capabilities, tuning, step });
-    await programs.compiled();
-    const ring = new ReadbackRing(this.#context);
-    try {
-      const readbacks = [];
-      for (const { output, expected } of cases) {
-        readbacks.push(await ring.reserve(output, expected.values.length * 4));
-      }
-      const recorder = new Recorder(this.#context);
-      device.pushErrorScope("validation");
-      recorder.submit(
-        recorder.record(cases.flatMap(({ dispatches }) => dispatches)),
-        readbacks.map(({ copy }) => copy),
-      );
-      const error = await this.#context.wait(device.popErrorScope());
-      if (error !== null) return error.message;
-      for (const [index, known] of cases.entries()) {
-        const problem = compare(known, await readbacks[index]!.read());
-        if (problem !== null) return problem;
-      }
-      return null;
-    } finally {
-      ring.destroy();
+/** Runs one round of cases; the first wrong answer, in words, or null. */
+async function runAnswers(
+  context: GpuContext,
+  bench: SelfTestBench,
+  { tuning, answers }: { readonly tuning: Tuning; readonly answers: KnownAnswers },
+): Promise<string | null> {
+  const { device, capabilities } = context;
+  const programs = new ProgramCache(context, INCLUDES);
+  const step = await bench.upload(SELF_TEST_STEP, "uniform");
+  const cases = await answers(bench, { programs, capabilities, tuning, step });
+  await programs.compiled();
+  const ring = new ReadbackRing(context);
+  try {
+    const readbacks = [];
+    for (const { output, expected } of cases) {
+      readbacks.push(await ring.reserve(output, expected.values.length * 4));
     }
-  }
-
-  destroy(): void {
-    for (const buffer of this.#buffers) buffer.destroy();
+    const recorder = new Recorder(context);
+    device.pushErrorScope("validation");
+    recorder.submit(
+      recorder.record(cases.flatMap(({ dispatches }) => dispatches)),
+      readbacks.map(({ copy }) => copy),
+    );
+    const error = await context.wait(device.popErrorScope());
+    if (error !== null) return error.message;
+    for (const [index, known] of cases.entries()) {
+      const problem = compare(known, await readbacks[index]!.read());
+      if (problem !== null) return problem;
+    }
+    return null;
+  } finally {
+    ring.destroy();
   }
 }
 

@@ -17,7 +17,7 @@ import { matmul } from "./matmul.ts";
 import { matvec } from "./matvec.ts";
 import { rmsNorm } from "./rms_norm.ts";
 import { packSampleParams, sample } from "./sample.ts";
-import type { SelfTestBench } from "./self_test.ts";
+import type { SelfTestBench } from "./self_test_bench.ts";
 import { siluMul } from "./silu_mul.ts";
 
 /** One kernel's output and what it must be. */
@@ -30,6 +30,9 @@ export interface KnownAnswer {
   /** The output is u32. */
   readonly isInteger?: boolean;
 }
+
+/** Makes the cases of one round; buffers come from `bench`. */
+export type KnownAnswers = (bench: SelfTestBench, kernels: KernelContext) => Promise<KnownAnswer[]>;
 
 interface Expected {
   readonly values: readonly number[];
