@@ -7,7 +7,6 @@ import { type GpuCapabilities, type GpuContext, withCapabilities } from "../gpu/
 import { ProgramCache, ShaderError } from "../gpu/program.ts";
 import { ReadbackRing } from "../gpu/readback_ring.ts";
 import { Recorder } from "../gpu/recorder.ts";
-import type { KernelContext } from "./context.ts";
 import { INCLUDES } from "./includes.ts";
 import {
   baselineAnswers,
