@@ -44,17 +44,27 @@ function cacheFolder(environment: Readonly<Record<string, string>>): string {
     join(environment["XDG_CACHE_HOME"] ?? join(home, ".cache"), "tessera");
 }
 
-/** Runs a program with its stderr shown as it comes: pip's progress among it. */
+/** Runs a program and shows what it says on stderr: pip's progress among it. */
 async function runCommand(
   [program = "", ...args]: readonly string[],
 ): Promise<{ exitCode: number; stderr: string }> {
-  const child = new Deno.Command(program, { args, stdout: "null", stderr: "piped", stdin: "null" })
+  const child = new Deno.Command(program, { args, stdout: "piped", stderr: "piped", stdin: "null" })
     .spawn();
+  const [, stderr, { code }] = await Promise.all([
+    show(child.stdout),
+    show(child.stderr),
+    child.status,
+  ]);
+  return { exitCode: code, stderr };
+}
+
+/** Copies a stream to stderr as it comes; returns it as text. */
+async function show(stream: ReadableStream<Uint8Array>): Promise<string> {
   const decoder = new TextDecoder();
-  let stderr = "";
-  for await (const chunk of child.stderr) {
+  let text = "";
+  for await (const chunk of stream) {
     await Deno.stderr.write(chunk);
-    stderr += decoder.decode(chunk, { stream: true });
+    text += decoder.decode(chunk, { stream: true });
   }
-  return { exitCode: (await child.status).code, stderr };
+  return text;
 }

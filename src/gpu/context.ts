@@ -86,10 +86,10 @@ export function chooseAdapter(choices: readonly AdapterChoice[], wanted?: string
   );
 }
 
-/** The adapter's name for people: device, else description, else vendor and architecture. */
+/** The adapter's name for people. Some runtimes give the device as a bare number. */
 export function adapterName(adapter: GPUAdapter): string {
   const { device, description, vendor, architecture } = adapter.info;
-  return [device, description].filter((text) => text !== "").join(" | ") ||
+  return [device, description].filter((text) => !/^(0x)?[0-9a-f]*$/i.test(text)).join(" | ") ||
     `${vendor} ${architecture}`.trim() || "unknown adapter";
 }
 

@@ -20,14 +20,21 @@ test("rms_norm is tested with subgroups exactly where the device has them", () =
 async function normRows(
   x: Float32Array<ArrayBuffer>,
   weight: Float32Array<ArrayBuffer>,
-  options: { eps?: number; tuning?: Partial<Tuning>; rows?: readonly number[] } = {},
+  options: {
+    eps?: number;
+    tuning?: Partial<Tuning>;
+    rows?: readonly number[];
+    /** Run as on a GPU, which takes more threads for wide rows. */
+    isHardware?: boolean;
+  } = {},
 ): Promise<Float32Array<ArrayBuffer>> {
-  const { eps = 1e-5, tuning = {}, rows } = options;
+  const { eps = 1e-5, tuning = {}, rows, isHardware = false } = options;
   const numCols = weight.length;
   const numRows = rows?.length ?? x.length / numCols;
   const y = await gpu.output(numRows * numCols);
   const kernels = await gpu.kernels({ numTokens: numRows, numSamples: numRows }, tuning);
-  await gpu.run(rmsNorm(kernels, {
+  const isSoftware = kernels.capabilities.isSoftware && !isHardware;
+  await gpu.run(rmsNorm({ ...kernels, capabilities: { ...capabilities, isSoftware } }, {
     weight: await gpu.upload(weight),
     eps,
     x: await gpu.upload(x),
@@ -50,6 +57,14 @@ describe.each(variants)("rms_norm with $name", ({ tuning }) => {
       expectWithin(await normRows(x, weight, { tuning }), expected);
     },
   );
+
+  test.each([1024, 1531])("normalises rows of %i with the threads of a GPU", async (numCols) => {
+    const random = new Random(numCols);
+    const x = random.floats(2 * numCols);
+    const weight = random.floats(numCols);
+    const expected = rmsNormReference(x, { weight, eps: 1e-5, stride: numCols });
+    expectWithin(await normRows(x, weight, { tuning, isHardware: true }), expected);
+  });
 
   test("adds eps to rows of tiny numbers, and keeps rows of zeros zero", async () => {
     const x = new Float32Array(3 * 72);

@@ -182,6 +182,13 @@ const CALLS: Readonly<Record<string, { calls: Calls; tunings?: readonly Partial<
     calls: (kernels) => [
       rmsNorm(kernels, { ...NORM, y: buffer, numCols: 576 }),
       rmsNorm(kernels, { ...NORM, y: buffer, numCols: 576, sampleRows: buffer }),
+      ...FLAGS.map((isSoftware) =>
+        rmsNorm({ ...kernels, capabilities: { ...kernels.capabilities, isSoftware } }, {
+          ...NORM,
+          y: buffer,
+          numCols: 4096,
+        })
+      ),
       headNorm(kernels, { ...NORM, stride: 512, offset: 256, headDim: 128, numHeads: 2 }),
     ],
     tunings: FLAGS.map((useSubgroups) => ({ useSubgroups })),
