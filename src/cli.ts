@@ -8,6 +8,7 @@ import { chat } from "./cli/chat.ts";
 import { describeError } from "./cli/errors.ts";
 import { run } from "./cli/run.ts";
 import { verify } from "./cli/verify.ts";
+import { MAX_WORKGROUPS } from "./gpu/dispatch.ts";
 import { VERSION } from "./version.ts";
 import { DEFAULT_MODEL } from "./weights/open_model.ts";
 
@@ -26,13 +27,17 @@ export async function main(args: readonly string[]): Promise<number> {
     program.command("run")
       .description("Serve a model over an OpenAI-style HTTP API")
       .argument("[model]", "hub id, folder, .gguf file or URL", DEFAULT_MODEL)
-      .addOption(option("--port <n>", "port on 127.0.0.1", wholeNumber(0)).default(DEFAULT_PORT))
+      .addOption(
+        option("--port <n>", "port on 127.0.0.1", wholeNumber(0, 65_535)).default(DEFAULT_PORT),
+      )
       .addOption(
         option("--stages <n>", "stages to split the layers over", wholeNumber()).default(1),
       )
       .addOption(option("--kv-tokens <n>", "tokens that the KV cache holds", wholeNumber(16)))
       .addOption(option("--max-model-length <n>", "longest prompt and output", wholeNumber(2)))
-      .addOption(option("--max-batch-tokens <n>", "most tokens in a step", wholeNumber()))
+      .addOption(
+        option("--max-batch-tokens <n>", "most tokens in a step", wholeNumber(1, MAX_WORKGROUPS)),
+      )
       .addOption(option("--max-sequences <n>", "most sequences in a step", wholeNumber()))
       .option("--checked", "keep WebGPU's validation and bounds checks on"),
   ).addHelpText(
@@ -104,11 +109,17 @@ function option(flags: string, description: string, parse?: (text: string) => un
   return parse ? made.argParser(parse) : made;
 }
 
-function wholeNumber(minimum = 1): (text: string) => number {
+function wholeNumber(
+  minimum = 1,
+  maximum = Number.MAX_SAFE_INTEGER,
+): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (Number.isSafeInteger(value) && value >= minimum) return value;
-    throw new InvalidArgumentError(`Use a whole number of at least ${minimum}`);
+    if (Number.isSafeInteger(value) && value >= minimum && value <= maximum) return value;
+    const range = maximum === Number.MAX_SAFE_INTEGER
+      ? `of at least ${minimum}`
+      : `from ${minimum} to ${maximum}`;
+    throw new InvalidArgumentError(`Use a whole number ${range}`);
   };
 }
 

@@ -9,6 +9,7 @@ import type { GpuContext } from "./gpu/context.ts";
 import type { Tuning } from "./kernels/tuning.ts";
 import { type ModelText, readJson, readModelText } from "./model_text.ts";
 import { loadLocalPipeline } from "./local_pipeline.ts";
+import { warmUp } from "./pipeline/warm_up.ts";
 import type { Clock, Rng } from "./platform/platform.ts";
 import { createServer, type Server } from "./server/server.ts";
 import { readGenerationConfig } from "./server/generation_config.ts";
@@ -60,7 +61,7 @@ export interface Coordinator {
   readonly config: ModelConfig;
   /** GPU memory of the weights, over all stages. */
   readonly weightBytes: number;
-  /** Ends all sequences and frees the GPU. */
+  /** Ends all sequences, frees the GPU and closes the source. */
   close(): Promise<void>;
 }
 
@@ -77,45 +78,48 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     ...options,
     limits: (config) => limits = stageLimits(config, options.limits),
   });
-  const engine = new Engine({
-    pipeline,
-    scheduler: limits ?? stageLimits(config, options.limits),
-    vocabSize: config.vocabSize,
-  });
-  const server = createServer({
-    engine,
-    tokenizer: text.tokenizer,
-    chatTemplate: text.chatTemplate.exists ? text.chatTemplate : null,
-    model: {
-      id: source.name,
-      aliases: options.aliases ?? [],
-      vocabSize: config.vocabSize,
-      eosTokenIds: [
-        ...new Set([
-          ...generation.eosTokenIds,
-          ...config.eosTokenIds,
-          ...text.tokenizer.eosTokenIds,
-        ]),
-      ],
-    },
-    clock: options.clock,
-    rng: options.rng,
-    version: options.version,
-    defaults: generation.defaults,
-    dateMs: () => options.now().getTime(),
-  });
-  return {
-    server,
-    engine,
-    text,
-    config,
-    weightBytes: stages.reduce((total, stage) => total + stage.memory.weightBytes, 0),
-    close: async () => {
-      await engine.close();
-      pipeline.close();
-      await source.close();
-    },
-  };
+  try {
+    const scheduler = limits ?? stageLimits(config, options.limits);
+    const engine = new Engine({ pipeline, scheduler, vocabSize: config.vocabSize });
+    await warmUp(pipeline, scheduler);
+    const server = createServer({
+      engine,
+      tokenizer: text.tokenizer,
+      chatTemplate: text.chatTemplate.exists ? text.chatTemplate : null,
+      model: {
+        id: source.name,
+        aliases: options.aliases ?? [],
+        vocabSize: config.vocabSize,
+        eosTokenIds: [
+          ...new Set([
+            ...generation.eosTokenIds,
+            ...config.eosTokenIds,
+            ...text.tokenizer.eosTokenIds,
+          ]),
+        ],
+      },
+      clock: options.clock,
+      rng: options.rng,
+      version: options.version,
+      defaults: generation.defaults,
+      dateMs: () => options.now().getTime(),
+    });
+    return {
+      server,
+      engine,
+      text,
+      config,
+      weightBytes: stages.reduce((total, stage) => total + stage.memory.weightBytes, 0),
+      close: async () => {
+        await engine.close();
+        pipeline.close();
+        await source.close();
+      },
+    };
+  } catch (error) {
+    pipeline.close();
+    throw error;
+  }
 }
 
 /** Limits of every stage for `capacity`: the cache holds at least one longest sequence. */
@@ -124,11 +128,13 @@ export function stageLimits(config: ModelConfig, capacity: CapacityOptions): Sta
     capacity.maxModelLength ?? config.maxPositions,
     capacity.kvTokens,
   );
+  // Every running sequence takes a token of each step.
+  const maxSequences = Math.min(capacity.maxSequences, capacity.maxBatchTokens);
   return {
     numBlocks: Math.ceil(capacity.kvTokens / BLOCK_SIZE),
     maxModelLength,
     maxBatchTokens: capacity.maxBatchTokens,
-    maxSequences: capacity.maxSequences,
-    maxSamples: capacity.maxSequences,
+    maxSequences,
+    maxSamples: maxSequences,
   };
 }

@@ -3,17 +3,17 @@
  */
 import OpenAI from "openai";
 import { afterAll, expect, test } from "vitest";
-
-const MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct";
+import { smolLm2Path } from "./smollm2_gguf.ts";
 
 const child = new Deno.Command(Deno.execPath(), {
-  args: ["run", "-A", "src/cli.ts", "run", "--port", "0", "--stages", "2"],
+  args: ["run", "-A", "src/cli.ts", "run", await smolLm2Path(), "--port", "0", "--stages", "2"],
   stdin: "null",
   stdout: "piped",
   stderr: "inherit",
 }).spawn();
 const url = await readUrl(child.stdout);
 const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: "any", maxRetries: 0 });
+const MODEL = (await openai.models.list()).data[0]!.id;
 
 afterAll(() => {
   try {
@@ -75,7 +75,7 @@ test("a client that hangs up is cancelled and its blocks are free within a secon
   }, { signal: controller.signal });
   for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break;
   controller.abort();
-  const deadlineMs = performance.now() + 5000;
+  const deadlineMs = performance.now() + 1000;
   let health = await readHealth();
   while (health.running > 0 && performance.now() < deadlineMs) {
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -9,12 +9,12 @@ import { Engine } from "../src/engine.ts";
 import { defaultTuning } from "../src/kernels/tuning.ts";
 import { loadLocalPipeline } from "../src/local_pipeline.ts";
 import { readModelText } from "../src/model_text.ts";
-import { DEFAULT_MODEL } from "../src/weights/open_model.ts";
 import expected from "./fixtures/smollm2/expected.json" with { type: "json" };
 import { openTestGpu } from "./kernels/gpu.ts";
+import { smolLm2Path } from "./smollm2_gguf.ts";
 
 const { context } = await openTestGpu();
-const source = await openLocalModel(DEFAULT_MODEL);
+const source = await openLocalModel(await smolLm2Path());
 const text = await readModelText(source, () => new Date(0));
 const limits = {
   numBlocks: 256,

@@ -25,7 +25,8 @@ export async function openGpu(
   flags: GpuFlags,
   { isTrusted }: { readonly isTrusted: boolean },
 ): Promise<OpenedGpu> {
-  const adapters = await denoGpu({ backend: flags.backend, isTrusted }).listAdapters();
+  const adapters = await denoGpu({ backend: flags.backend, isTrusted })
+    .listAdapters(flags.adapter);
   const choice = chooseAdapter(adapters, flags.adapter);
   if (choice.warning !== undefined) console.error(`Warning: ${choice.warning}`);
   const { context, warnings } = await selfTest(await openContext(choice));

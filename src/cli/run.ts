@@ -6,6 +6,9 @@ import { type GpuFlags, openGpu } from "./gpu.ts";
 import { openLocalModel } from "./open_model.ts";
 import { ProgressLine } from "./progress.ts";
 
+/** Nobody outside this machine reaches it. */
+const HOST = "127.0.0.1";
+
 /** The flags of `run`. */
 export interface RunFlags extends GpuFlags {
   readonly model: string;
@@ -21,6 +24,7 @@ export interface RunFlags extends GpuFlags {
 /** Serves until interrupted: the first Ctrl+C lets answers finish, the second does not. */
 export async function run(flags: RunFlags): Promise<number> {
   const startMs = performance.now();
+  checkPort(flags.port);
   const { context, tuning } = await openGpu(flags, { isTrusted: flags.checked !== true });
   console.error(`GPU      ${context.capabilities.adapterName}`);
   const source = await openLocalModel(flags.model);
@@ -46,7 +50,7 @@ export async function run(flags: RunFlags): Promise<number> {
   const { promise: lost, reject: fail } = Promise.withResolvers<never>();
   context.lost.then(fail);
   const server = Deno.serve({
-    hostname: "127.0.0.1",
+    hostname: HOST,
     port: flags.port,
     onListen: ({ port }) => {
       const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
@@ -54,7 +58,7 @@ export async function run(flags: RunFlags): Promise<number> {
       console.log(
         `Model    ${source.name} (${coordinator.config.modelType}, ${bytes} of weights)`,
       );
-      printHowToCall(`http://127.0.0.1:${port}`, source.name);
+      printHowToCall(`http://${HOST}:${port}`, source.name);
       console.error(`Ready after ${seconds} s. Press Ctrl+C to stop.`);
     },
   }, (request) => coordinator.server.fetch(request));
@@ -65,6 +69,15 @@ export async function run(flags: RunFlags): Promise<number> {
     await coordinator.close();
   }
   return interrupted() ? 130 : 0;
+}
+
+/** A port that is taken is known before anything is downloaded. */
+function checkPort(port: number): void {
+  try {
+    Deno.listen({ hostname: HOST, port }).close();
+  } catch (cause) {
+    throw new Error(`Cannot listen on ${HOST}:${port}: choose another with --port`, { cause });
+  }
 }
 
 function printHowToCall(url: string, model: string): void {

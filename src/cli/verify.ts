@@ -39,11 +39,19 @@ export async function verify(flags: VerifyFlags): Promise<number> {
 async function caseNames(path: string): Promise<string[]> {
   if (await new FileStore(path).size(GOLDEN_FILE) !== null) return ["."];
   const names: string[] = [];
-  for await (const entry of Deno.readDir(path)) {
+  for (const entry of await entriesOf(path)) {
     const isCase = await new FileStore(join(path, entry.name)).size(GOLDEN_FILE) !== null;
     if (isCase) names.push(entry.name);
   }
   return names.sort();
+}
+
+async function entriesOf(path: string): Promise<Deno.DirEntry[]> {
+  try {
+    return await Array.fromAsync(Deno.readDir(path));
+  } catch (cause) {
+    throw new Error(`Cannot read the folder "${path}" of --golden`, { cause });
+  }
 }
 
 function describe(report: CaseReport): string {

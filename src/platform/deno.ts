@@ -19,12 +19,12 @@ export interface DenoGpuOptions {
 /** WebGPU in Deno. */
 export function denoGpu(options: DenoGpuOptions): GpuProvider {
   return {
-    async listAdapters() {
+    async listAdapters(wanted) {
       const choices: AdapterChoice[] = [];
       if (options.backend !== "wgpu") {
         const polling = DawnPolling.install();
         const wait: AdapterChoice["wait"] = (promise, kind) => polling.wait(promise, kind);
-        choices.push(...await listDawnAdapters({ isTrusted: options.isTrusted, wait }));
+        choices.push(...await listDawnAdapters({ isTrusted: options.isTrusted, wait, wanted }));
       }
       if (options.backend === "wgpu" || choices.length === 0 && options.backend === "auto") {
         choices.push(...await listBuiltInAdapters());

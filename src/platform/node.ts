@@ -9,6 +9,6 @@ import type { GpuProvider } from "./platform.ts";
 /** WebGPU in Node, whose event loop turns by itself while Dawn works. */
 export function nodeGpu(options: { readonly isTrusted: boolean }): GpuProvider {
   return {
-    listAdapters: () => listDawnAdapters({ ...options, wait: (promise) => promise }),
+    listAdapters: (wanted) => listDawnAdapters({ ...options, wanted, wait: (promise) => promise }),
   };
 }

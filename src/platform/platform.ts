@@ -7,8 +7,11 @@
 
 /** Where devices come from. */
 export interface GpuProvider {
-  /** Every adapter that can be had, best first. Empty when there is none. */
-  listAdapters(): Promise<readonly AdapterChoice[]>;
+  /**
+   * Adapters, best first; empty when there is none. Some runtimes show those beyond the first only
+   * when asked for them by (part of) their name.
+   */
+  listAdapters(wanted?: string): Promise<readonly AdapterChoice[]>;
 }
 
 /** One adapter that can be opened. */

