@@ -1,0 +1,86 @@
+import { describe, expect, test } from "vitest";
+import { type BatchSlice, DEFAULT_SAMPLING } from "../../src/core.ts";
+import { layoutBatch } from "../../src/stage/batch_layout.ts";
+
+const LIMITS = {
+  numBlocks: 8,
+  maxModelLength: 64,
+  maxBatchTokens: 40,
+  maxSequences: 3,
+  maxSamples: 40,
+};
+const PLAN = { maxBlocks: 4, tileRows: 16 };
+const SAMPLE = { ...DEFAULT_SAMPLING, tokenIndex: 0 };
+
+function slice(overrides: Partial<BatchSlice>): BatchSlice {
+  return {
+    sequenceId: 1,
+    startPosition: 0,
+    tokenIds: Uint32Array.of(5),
+    blockTable: Uint32Array.of(2),
+    ...overrides,
+  };
+}
+
+describe("layoutBatch()", () => {
+  const decode = slice({
+    sequenceId: 1,
+    startPosition: 17,
+    tokenIds: Uint32Array.of(9),
+    blockTable: Uint32Array.of(7, 3),
+    sample: SAMPLE,
+  });
+  const prefill = slice({
+    sequenceId: 2,
+    tokenIds: Uint32Array.from({ length: 20 }, (_, i) => i),
+    blockTable: Uint32Array.of(5, 6),
+    sample: SAMPLE,
+  });
+
+  test("gives each token its position, sequence and slot", () => {
+    const layout = layoutBatch({ stepId: 0, slices: [decode, prefill] }, LIMITS, PLAN);
+    expect([...layout.tokenRows.subarray(0, 6)]).toEqual([17, 0, 3 * 16 + 1, 0, 1, 5 * 16]);
+    expect([...layout.tokenRows.subarray(-3)]).toEqual([19, 1, 6 * 16 + 3]);
+    expect([...layout.blockTables.subarray(0, 8)]).toEqual([7, 3, 0, 0, 5, 6, 0, 0]);
+  });
+
+  test("hands single tokens to one kernel and runs of tokens in tiles to the other", () => {
+    const layout = layoutBatch({ stepId: 0, slices: [decode, prefill] }, LIMITS, PLAN);
+    expect([...layout.decodeRows]).toEqual([0]);
+    expect([...layout.tiles]).toEqual([1, 16, 0, 1, 17, 4, 16, 1]);
+    expect(layout.shape).toEqual({ numTokens: 21, numSamples: 2, numDecodeRows: 1, numTiles: 2 });
+  });
+
+  test("hands every token to the deterministic kernel where there are no tiles", () => {
+    const plan = { ...PLAN, tileRows: 0 };
+    const layout = layoutBatch({ stepId: 0, slices: [decode, prefill] }, LIMITS, plan);
+    expect(layout.shape).toMatchObject({ numDecodeRows: 21, numTiles: 0 });
+  });
+
+  test("samples the last row of a slice, or all rows where logits are wanted", () => {
+    const wanting = { ...prefill, sample: { ...SAMPLE, wantsLogits: true } };
+    const layout = layoutBatch({ stepId: 0, slices: [decode, wanting] }, LIMITS, PLAN);
+    expect([...layout.sampleRows]).toEqual(Array.from({ length: 21 }, (_, i) => i));
+    expect(layout.sampled.map(({ firstRow, endRow }) => [firstRow, endRow]))
+      .toEqual([[0, 1], [1, 21]]);
+  });
+
+  for (
+    const [what, slices, message] of [
+      ["a stray block", [slice({ blockTable: Uint32Array.of(8) })], "block 8 is outside the pool"],
+      ["a missing block", [slice({ startPosition: 16 })], "it has 1 blocks for 17 tokens"],
+      ["no tokens", [slice({ tokenIds: new Uint32Array(0) })], "its slice is empty"],
+      [
+        "a position past the longest sequence",
+        [slice({ startPosition: 64, blockTable: Uint32Array.of(0, 1, 2, 3, 4) })],
+        "the longest is 64",
+      ],
+      ["too many sequences", [1, 2, 3, 4].map((sequenceId) => slice({ sequenceId })), "takes"],
+      ["nothing at all", [], "has 0 tokens"],
+    ] as const
+  ) {
+    test(`refuses ${what}`, () => {
+      expect(() => layoutBatch({ stepId: 0, slices }, LIMITS, PLAN)).toThrow(message);
+    });
+  }
+});
