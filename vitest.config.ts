@@ -1,11 +1,8 @@
 import { defineConfig } from "vitest/config";
+import { wgslAsText } from "./tests/platform/wgsl_as_text.ts";
 
 export default defineConfig({
-  plugins: [{
-    name: "wgsl-as-text",
-    transform: (code, id) =>
-      id.endsWith(".wgsl") ? `export default ${JSON.stringify(code)};` : undefined,
-  }],
+  plugins: [wgslAsText],
   test: {
     include: ["tests/**/*.test.ts"],
     // Deno's worker_threads lack what vitest's "threads" pool calls.
