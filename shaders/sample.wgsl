@@ -262,7 +262,7 @@ fn find_bin(local: u32, wanted: u32, share: f32) -> vec3u {
 // Standard Gumbel noise -log(-log(1 - u)) for u = (bits + 0.5) / 2^32, precise at both ends: all of a vocabulary
 // competes for the smallest -log(1 - u), so u near 0 must keep its bits.
 fn gumbel(bits: u32) -> f32 {
-  var exponential: f32;
+  var exponential = 0.0;
   if (bits < 0x10000000u) {
     let u = (f32(bits) + 0.5) * 0x1p-32;
     exponential = u * (1.0 + u * (1.0 / 2.0 + u * (1.0 / 3.0 + u * (1.0 / 4.0 + u * (1.0 / 5.0 + u / 6.0)))));
