@@ -5,7 +5,7 @@
  * @module
  */
 import type { HfConfig } from "../core.ts";
-import { FormatError } from "./format_error.ts";
+import { DAMAGED, FormatError } from "./format_error.ts";
 import type { GgufHeader } from "./gguf.ts";
 import type { GgufValue } from "./gguf_value.ts";
 
@@ -43,6 +43,9 @@ const LAYER_NAMES: Readonly<Record<string, string>> = {
   ffn_down: "mlp.down_proj",
 };
 
+/** More layers than any model has; models/dense_config.ts has the same bound. */
+const MAX_BLOCKS = 1024;
+
 /** The tensor of divisors that llama3 rope scaling became. */
 export const ROPE_FACTORS_TENSOR = "rope_freqs.weight";
 
@@ -61,10 +64,12 @@ export function hfTensorName(ggufName: string): string | null {
  * The config.json that `header` amounts to. Beyond Hugging Face's fields:
  *
  * - `rope_interleaved`: rope pairs are (2i, 2i+1), because q and k rows are permuted.
+ * - `qkv_bias`, `attention_output_bias`: what Hugging Face's `attention_bias` says of both.
  * - `rope_scaling` of type "factors" where the file has {@link ROPE_FACTORS_TENSOR}; its values are
  *   the caller's to read.
  *
- * Throws a FormatError for an architecture that is not in the table or a field that is missing.
+ * Throws a FormatError for an architecture that is not in the table, a field that is missing
+ * and numbers that contradict the tensors.
  */
 export function configFromGguf(header: GgufHeader, fileName: string): HfConfig {
   const { metadata, tensors } = header;
@@ -79,20 +84,20 @@ export function configFromGguf(header: GgufHeader, fileName: string): HfConfig {
   const architecture = ARCHITECTURES[name]!;
   const fields = new Fields(header, name, fileName);
 
-  const hiddenSize = fields.size("embedding_length");
-  const numHeads = fields.size("attention.head_count");
+  const hiddenSize = fields.count("embedding_length");
+  const numHeads = fields.count("attention.head_count");
   const headDim = fields.size("attention.key_length", hiddenSize / numHeads);
   if (fields.size("attention.value_length", headDim) !== headDim) {
     throw new FormatError(fileName, "keys and values have different sizes: this is not supported");
   }
   const slidingWindow = fields.size("attention.sliding_window", 0);
-  const hasBias = tensors.has("blk.0.attn_q.bias");
+  const hasAny = (...names: string[]) => names.some((bias) => tensors.has(`blk.0.${bias}.bias`));
   const config: Record<string, unknown> = {
     // GGUF calls Mistral "llama"; only the window tells them apart.
     model_type: name === "llama" && slidingWindow > 0 ? "mistral" : architecture.modelType,
     hidden_size: hiddenSize,
     intermediate_size: fields.size("feed_forward_length"),
-    num_hidden_layers: fields.size("block_count"),
+    num_hidden_layers: numBlocks(fields),
     num_attention_heads: numHeads,
     num_key_value_heads: fields.size("attention.head_count_kv", numHeads),
     head_dim: headDim,
@@ -103,19 +108,48 @@ export function configFromGguf(header: GgufHeader, fileName: string): HfConfig {
     rope_scaling: ropeScaling(fields),
     rope_interleaved: architecture.isRopeInterleaved,
     tie_word_embeddings: !tensors.has("output.weight"),
-    attention_bias: hasBias,
-    mlp_bias: tensors.has("blk.0.ffn_gate.bias"),
+    qkv_bias: hasAny("attn_q", "attn_k", "attn_v"),
+    attention_output_bias: hasAny("attn_output"),
+    mlp_bias: hasAny("ffn_gate", "ffn_up", "ffn_down"),
     hidden_act: "silu",
     bos_token_id: tokenId(metadata.get("tokenizer.ggml.bos_token_id")),
     eos_token_id: endTokenIds(fields),
   };
-  const rotaryDim = fields.size("rope.dimension_count", headDim);
+  const rotaryDim = rotaryDimOf(fields, headDim);
   if (rotaryDim !== headDim) config["partial_rotary_factor"] = rotaryDim / headDim;
   if (slidingWindow > 0) {
     config["sliding_window"] = slidingWindow;
     config["use_sliding_window"] = true;
   }
   return config;
+}
+
+/** `block_count`, which must be the number of blocks that have tensors. */
+function numBlocks(fields: Fields): number {
+  const numBlocks = fields.count("block_count");
+  if (numBlocks > MAX_BLOCKS) {
+    throw fields.fail("block_count", `is ${numBlocks}: at most ${MAX_BLOCKS} are supported`);
+  }
+  let numFound = 0;
+  for (const name of fields.header.tensors.keys()) {
+    const block = /^blk\.(\d+)\./.exec(name)?.[1];
+    if (block !== undefined) numFound = Math.max(numFound, Number(block) + 1);
+  }
+  // No block at all is a model without its layers: whoever loads one says which tensor it lacks.
+  if (numFound === 0 || numFound === numBlocks) return numBlocks;
+  throw fields.fail(
+    "block_count",
+    `is ${numBlocks}, but the last block with tensors is "blk.${numFound - 1}": ${DAMAGED}`,
+  );
+}
+
+function rotaryDimOf(fields: Fields, headDim: number): number {
+  const rotaryDim = fields.count("rope.dimension_count", headDim);
+  if (rotaryDim <= headDim && rotaryDim % 2 === 0) return rotaryDim;
+  throw fields.fail(
+    "rope.dimension_count",
+    `is ${rotaryDim}: it must be even and at most ${headDim}, the size of a head`,
+  );
 }
 
 function vocabSize(fields: Fields): number {
@@ -164,27 +198,34 @@ class Fields {
   number(key: string, fallback?: number): number {
     const value = this.get(key) ?? fallback;
     if (typeof value === "number" && Number.isFinite(value)) return value;
-    throw this.#fail(key, value === undefined ? "is missing" : "is no number");
+    throw this.fail(key, value === undefined ? "is missing" : "is no number");
   }
 
-  /** A count. A list with one entry a layer must repeat one value. */
+  /** A size of at least 1. */
+  count(key: string, fallback?: number): number {
+    const size = this.size(key, fallback);
+    if (size > 0) return size;
+    throw this.fail(key, "is 0");
+  }
+
+  /** A size, which may be 0. A list with one entry a layer must repeat one value. */
   size(key: string, fallback?: number): number {
     const value = this.get(key);
     if (typeof value === "object" && value.length > 0) {
       const [first] = value;
       for (const entry of value) {
         if (entry !== first) {
-          throw this.#fail(key, "differs between layers, which is not supported");
+          throw this.fail(key, "differs between layers, which is not supported");
         }
       }
       if (typeof first === "number" && Number.isSafeInteger(first) && first >= 0) return first;
     }
     const size = this.number(key, fallback);
     if (Number.isSafeInteger(size) && size >= 0) return size;
-    throw this.#fail(key, `is ${size}, no size`);
+    throw this.fail(key, `is ${size}, no size`);
   }
 
-  #fail(key: string, problem: string): FormatError {
+  fail(key: string, problem: string): FormatError {
     return new FormatError(this.fileName, `metadata "${this.architecture}.${key}" ${problem}`);
   }
 }

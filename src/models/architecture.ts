@@ -36,12 +36,16 @@ export interface MatrixTensors {
   readonly names: readonly string[];
   readonly numRows: number;
   readonly numCols: number;
+  /** Rows of each, which add up to `numRows`; may be left out for one tensor. */
+  readonly partRows?: readonly number[];
 }
 
 /** Tensors of one dimension, end to end. */
 export interface VectorTensors {
   readonly names: readonly string[];
   readonly length: number;
+  /** Elements of each, which add up to `length`; may be left out for one tensor. */
+  readonly partLengths?: readonly number[];
 }
 
 /** The operands of one layer on the GPU, by the names of LayerTensors. */

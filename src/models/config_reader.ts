@@ -5,7 +5,15 @@ export class ModelConfigError extends Error {
   override readonly name = "ModelConfigError";
 }
 
-/** Reads fields of a config.json, with checks. `null` in the file counts as absent. */
+/** What an integer may be, and what it is where the file has none. */
+export interface SizeRange {
+  readonly maximum: number;
+  /** 1 where left out. */
+  readonly minimum?: number;
+  readonly fallback?: number;
+}
+
+/** Reads fields of a config.json, with checks. Fallbacks stand in for `null` as for no field. */
 export class ConfigReader {
   readonly #fields: HfConfig;
 
@@ -13,11 +21,12 @@ export class ConfigReader {
     this.#fields = fields;
   }
 
-  /** An integer of at least `minimum`. */
-  size(name: string, fallback?: number, minimum = 1): number {
+  /** An integer within bounds, so that nobody allocates what a hostile file asks for. */
+  size(name: string, { maximum, minimum = 1, fallback }: SizeRange): number {
     const value = this.#fields[name] ?? fallback;
-    if (typeof value === "number" && Number.isSafeInteger(value) && value >= minimum) return value;
-    throw this.fail(name, `an integer of at least ${minimum}`);
+    const isInteger = typeof value === "number" && Number.isSafeInteger(value);
+    if (isInteger && value >= minimum && value <= maximum) return value;
+    throw this.fail(name, `an integer from ${minimum} to ${maximum}`);
   }
 
   /** A finite number above 0. */
@@ -75,6 +84,11 @@ export class ConfigReader {
 
   has(name: string): boolean {
     return (this.#fields[name] ?? null) !== null;
+  }
+
+  /** Not even `null` is there: where Hugging Face's class has a default of its own. */
+  isAbsent(name: string): boolean {
+    return !Object.hasOwn(this.#fields, name);
   }
 
   fail(name: string, wanted: string): ModelConfigError {

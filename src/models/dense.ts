@@ -15,45 +15,6 @@ import { headNorm, rmsNorm } from "../kernels/rms_norm.ts";
 import { rope } from "../kernels/rope.ts";
 import { siluMul } from "../kernels/silu_mul.ts";
 import { type LayerRun, type LayerTensors, operand } from "./architecture.ts";
-import type { ConfigReader } from "./config_reader.ts";
-import { ModelConfigError } from "./config_reader.ts";
-import { readRope } from "./rope_config.ts";
-
-/** The fields that dense models share; the rest are the caller's to override. */
-export function readDenseConfig(config: ConfigReader, modelType: string): ModelConfig {
-  const hiddenSize = config.size("hidden_size");
-  const numLayers = config.size("num_hidden_layers");
-  const numHeads = config.size("num_attention_heads");
-  const numKvHeads = config.size("num_key_value_heads", numHeads);
-  const headDim = config.size("head_dim", Math.floor(hiddenSize / numHeads));
-  const activation = config.text("hidden_act", "silu");
-  if (activation !== "silu") throw config.fail("hidden_act", '"silu"');
-  if (numHeads % numKvHeads !== 0) {
-    throw config.fail("num_key_value_heads", `a divisor of ${numHeads} heads`);
-  }
-  if (headDim % 4 !== 0) throw new ModelConfigError(`Head size ${headDim} is no multiple of 4`);
-  return {
-    modelType,
-    vocabSize: config.size("vocab_size"),
-    hiddenSize,
-    intermediateSize: config.size("intermediate_size"),
-    numLayers,
-    numHeads,
-    numKvHeads,
-    headDim,
-    rmsNormEps: config.positive("rms_norm_eps", 1e-6),
-    rope: readRope(config, headDim),
-    maxPositions: config.size("max_position_embeddings", 2048),
-    isTied: config.flag("tie_word_embeddings", false),
-    hasQkvBias: false,
-    hasOutputBias: false,
-    hasMlpBias: false,
-    hasQkNorm: false,
-    slidingWindows: new Array<number | null>(numLayers).fill(null),
-    bosTokenId: config.sizes("bos_token_id")[0] ?? null,
-    eosTokenIds: config.sizes("eos_token_id"),
-  };
-}
 
 /** Tensors of one layer. Q, K and V make one matrix, gate and up another. */
 export function denseLayerTensors(config: ModelConfig, layer: number): LayerTensors {
@@ -64,6 +25,9 @@ export function denseLayerTensors(config: ModelConfig, layer: number): LayerTens
   const qkv = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
   const gateUp = ["mlp.gate_proj", "mlp.up_proj"];
   const attendedSize = config.numHeads * headDim;
+  const keySize = config.numKvHeads * headDim;
+  const qkvRows = [attendedSize, keySize, keySize];
+  const gateUpRows = [intermediateSize, intermediateSize];
   const matrix = (numRows: number, numCols: number, ...names: string[]) => ({
     names: tensors("weight", ...names),
     numRows,
@@ -75,22 +39,27 @@ export function denseLayerTensors(config: ModelConfig, layer: number): LayerTens
   });
   return {
     matrices: {
-      qkv: matrix(qkvColumns(config), hiddenSize, ...qkv),
+      qkv: { ...matrix(qkvColumns(config), hiddenSize, ...qkv), partRows: qkvRows },
       output: matrix(hiddenSize, attendedSize, "self_attn.o_proj"),
-      gateUp: matrix(2 * intermediateSize, hiddenSize, ...gateUp),
+      gateUp: { ...matrix(2 * intermediateSize, hiddenSize, ...gateUp), partRows: gateUpRows },
       down: matrix(hiddenSize, intermediateSize, "mlp.down_proj"),
     },
     vectors: {
       inputNorm: vector("weight", hiddenSize, "input_layernorm"),
       mlpNorm: vector("weight", hiddenSize, "post_attention_layernorm"),
-      ...(config.hasQkvBias && { qkvBias: vector("bias", qkvColumns(config), ...qkv) }),
+      ...(config.hasQkvBias && {
+        qkvBias: { ...vector("bias", qkvColumns(config), ...qkv), partLengths: qkvRows },
+      }),
       ...(config.hasOutputBias && { outputBias: vector("bias", hiddenSize, "self_attn.o_proj") }),
       ...(config.hasQkNorm && {
         queryNorm: vector("weight", headDim, "self_attn.q_norm"),
         keyNorm: vector("weight", headDim, "self_attn.k_norm"),
       }),
       ...(config.hasMlpBias && {
-        gateUpBias: vector("bias", 2 * intermediateSize, ...gateUp),
+        gateUpBias: {
+          ...vector("bias", 2 * intermediateSize, ...gateUp),
+          partLengths: gateUpRows,
+        },
         downBias: vector("bias", hiddenSize, "mlp.down_proj"),
       }),
     },

@@ -1,7 +1,8 @@
 import type { HfConfig, ModelConfig } from "../core.ts";
 import type { Architecture } from "./architecture.ts";
 import { ConfigReader } from "./config_reader.ts";
-import { denseLayer, denseLayerTensors, denseScratchColumns, readDenseConfig } from "./dense.ts";
+import { denseLayer, denseLayerTensors, denseScratchColumns } from "./dense.ts";
+import { type DenseDefaults, readAttentionBiases, readDenseConfig } from "./dense_config.ts";
 
 /** Llama 1 to 3.x and its many relatives (SmolLM2, TinyLlama, Yi). */
 export const llama: Architecture = {
@@ -12,13 +13,21 @@ export const llama: Architecture = {
   decoderLayer: denseLayer,
 };
 
+/** transformers' LlamaConfig. */
+const DEFAULTS: DenseDefaults = {
+  modelType: "llama",
+  numKvHeads: null,
+  headDim: null,
+  maxPositions: 2048,
+  bosTokenId: 1,
+  eosTokenIds: [2],
+};
+
 function readConfig(hf: HfConfig): ModelConfig {
   const config = new ConfigReader(hf);
-  const hasAttentionBias = config.flag("attention_bias", false);
   return {
-    ...readDenseConfig(config, "llama"),
-    hasQkvBias: hasAttentionBias,
-    hasOutputBias: hasAttentionBias,
+    ...readDenseConfig(config, DEFAULTS),
+    ...readAttentionBiases(config),
     hasMlpBias: config.flag("mlp_bias", false),
   };
 }

@@ -1,7 +1,8 @@
 import type { HfConfig, ModelConfig } from "../core.ts";
 import type { Architecture } from "./architecture.ts";
 import { ConfigReader } from "./config_reader.ts";
-import { denseLayer, denseLayerTensors, denseScratchColumns, readDenseConfig } from "./dense.ts";
+import { denseLayer, denseLayerTensors, denseScratchColumns } from "./dense.ts";
+import { type DenseDefaults, readAttentionBiases, readDenseConfig } from "./dense_config.ts";
 import { readQwenWindows } from "./sliding_windows.ts";
 
 /** Qwen 3: RMS norms over each query and key head; biases only if `attention_bias` says so. */
@@ -13,15 +14,23 @@ export const qwen3: Architecture = {
   decoderLayer: denseLayer,
 };
 
+/** transformers' Qwen3Config. */
+const DEFAULTS: DenseDefaults = {
+  modelType: "qwen3",
+  numKvHeads: 32,
+  headDim: 128,
+  maxPositions: 32768,
+  bosTokenId: null,
+  eosTokenIds: [],
+};
+
 function readConfig(hf: HfConfig): ModelConfig {
   const config = new ConfigReader(hf);
-  const dense = readDenseConfig(config, "qwen3");
-  const hasAttentionBias = config.flag("attention_bias", false);
+  const dense = readDenseConfig(config, DEFAULTS);
   return {
     ...dense,
     hasQkNorm: true,
-    hasQkvBias: hasAttentionBias,
-    hasOutputBias: hasAttentionBias,
+    ...readAttentionBiases(config),
     slidingWindows: readQwenWindows(config, dense.numLayers),
   };
 }

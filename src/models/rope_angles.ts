@@ -19,10 +19,17 @@ export function ropeAngles(rope: RopeConfig, numPositions: number): Float32Array
   return angles;
 }
 
-/** Radians a position for each pair, after scaling: f32 [rotaryDim / 2]. */
+/**
+ * Radians a position for each pair, after scaling: f32 [rotaryDim / 2]. Throws a RangeError for a
+ * list of divisors that has not one for each pair.
+ */
 export function ropeFrequencies(rope: RopeConfig): Float32Array<ArrayBuffer> {
   const { theta, rotaryDim, scaling } = rope;
-  return Float32Array.from({ length: rotaryDim / 2 }, (_, pair) => {
+  const numPairs = rotaryDim / 2;
+  if (scaling.type === "factors" && scaling.factors.length !== numPairs) {
+    throw new RangeError(`Rope has ${scaling.factors.length} factors for ${numPairs} pairs`);
+  }
+  return Float32Array.from({ length: numPairs }, (_, pair) => {
     const frequency = Math.fround(1 / theta ** (2 * pair / rotaryDim));
     switch (scaling.type) {
       case "none":
@@ -30,7 +37,7 @@ export function ropeFrequencies(rope: RopeConfig): Float32Array<ArrayBuffer> {
       case "linear":
         return frequency / scaling.factor;
       case "factors":
-        return frequency / (scaling.factors[pair] ?? 1);
+        return frequency / scaling.factors[pair]!;
       case "llama3":
         return llama3Frequency(frequency, scaling);
       default:

@@ -46,7 +46,8 @@ test("configFromGguf() fills a llama config", async () => {
     rope_scaling: null,
     rope_interleaved: true,
     tie_word_embeddings: false,
-    attention_bias: false,
+    qkv_bias: false,
+    attention_output_bias: false,
     mlp_bias: false,
     hidden_act: "silu",
     bos_token_id: null,
@@ -72,7 +73,7 @@ test("llama with a sliding window is mistral", async () => {
 });
 
 test("key length, linear rope and biases come through", async () => {
-  const tensors = ["token_embd.weight", "blk.0.attn_q.bias"];
+  const tensors = ["token_embd.weight", "blk.0.attn_q.bias", "blk.2.ffn_down.weight"];
   expect(
     await config("qwen2", {
       "qwen2.attention.key_length": asU32(32),
@@ -84,8 +85,18 @@ test("key length, linear rope and biases come through", async () => {
     head_dim: 32,
     partial_rotary_factor: 0.5,
     rope_scaling: { rope_type: "linear", factor: 4 },
-    attention_bias: true,
+    qkv_bias: true,
+    attention_output_bias: false,
   });
+});
+
+test("each bias is announced by its own tensor", async () => {
+  expect(await config("llama", {}, ["token_embd.weight", "blk.2.a.weight", "blk.0.attn_k.bias"]))
+    .toMatchObject({ qkv_bias: true, attention_output_bias: false, mlp_bias: false });
+  expect(
+    await config("llama", {}, ["token_embd.weight", "blk.2.a.weight", "blk.0.attn_output.bias"]),
+  )
+    .toMatchObject({ qkv_bias: false, attention_output_bias: true, mlp_bias: false });
 });
 
 test("a tensor of rope divisors is announced", async () => {
@@ -119,6 +130,28 @@ describe("configFromGguf() refuses", () => {
     await expect(config("mamba")).rejects.toThrow(
       'GGUF architecture "mamba" is not supported: use one of "llama", "qwen2", "qwen3"',
     );
+  });
+
+  test.each([
+    [130_000_000, 'block_count" is 130000000: at most 1024 are supported'],
+    [1025, 'block_count" is 1025: at most 1024'],
+    [0, 'block_count" is 0'],
+    [4, 'block_count" is 4, but the last block with tensors is "blk.2"'],
+    [2, 'block_count" is 2, but the last block with tensors is "blk.2"'],
+  ])("%i blocks where tensors make 3", async (count, message) => {
+    const tensors = ["token_embd.weight", "blk.0.attn_q.weight", "blk.2.attn_q.weight"];
+    await expect(config("llama", { "llama.block_count": asU32(count) }, tensors))
+      .rejects.toThrow(message);
+  });
+
+  test.each([0, 15, 18, 128])("rope over %i of 16 dimensions", async (count) => {
+    await expect(config("llama", { "llama.rope.dimension_count": asU32(count) }))
+      .rejects.toThrow(`"llama.rope.dimension_count" is ${count}`);
+  });
+
+  test("a model without heads", async () => {
+    await expect(config("llama", { "llama.attention.head_count": asU32(0) }))
+      .rejects.toThrow('"llama.attention.head_count" is 0');
   });
 
   test("a missing field, by its name", async () => {
