@@ -50,7 +50,7 @@ export async function reportOfPage({ code, deadlineMs }: Page): Promise<unknown>
     clearTimeout(deadline);
     if (chromium !== null) await end(chromium);
     await server.shutdown();
-    await Deno.remove(profile, { recursive: true });
+    await removeProfile(profile);
   }
 }
 
@@ -69,6 +69,19 @@ function servePage(code: string, onReport: (report: unknown) => void) {
     const status = pathname === "/" ? 200 : 404;
     return new Response(html, { status, headers: { "content-type": "text/html" } });
   });
+}
+
+/** Chromium's other processes may still write for a moment after it has ended. */
+async function removeProfile(path: string): Promise<void> {
+  const startMs = performance.now();
+  while (true) {
+    try {
+      return await Deno.remove(path, { recursive: true });
+    } catch (error) {
+      if (performance.now() - startMs > EXIT_DEADLINE_MS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
 }
 
 /** Asks Chromium to close, which ends its other processes too; makes it after a while. */
