@@ -14,8 +14,9 @@ import { projection } from "../kernels/projection.ts";
 import { rmsNorm } from "../kernels/rms_norm.ts";
 import { packSampleParams, sample } from "../kernels/sample.ts";
 import type { Tuning } from "../kernels/tuning.ts";
+import { checkTensors } from "../models/check_tensors.ts";
 import type { Architecture, BatchShape } from "../models/architecture.ts";
-import type { ModelSource } from "../weights/model_source.ts";
+import { type ModelSource, requireTensor } from "../weights/model_source.ts";
 import { type BatchLayout, layoutBatch } from "./batch_layout.ts";
 import type { Stage, StageOutput } from "./stage.ts";
 import { StageBuffers } from "./stage_buffers.ts";
@@ -85,6 +86,10 @@ export class LocalStage implements Stage {
    */
   static async load(options: LocalStageOptions): Promise<LocalStage> {
     const { context, tuning, architecture, config, shard, limits, source, onProgress } = options;
+    // A wrong model is found out before gigabytes are allocated for it.
+    for (const name of checkTensors(source.tensors, { architecture, config, shard })) {
+      requireTensor(source, name);
+    }
     const loader = new WeightLoader(context, source, { onProgress, signal: options.signal });
     const buffers = await StageBuffers.create(context, {
       architecture,

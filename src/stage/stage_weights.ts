@@ -1,6 +1,7 @@
 import type { ModelConfig, Shard } from "../core.ts";
 import type { Weight } from "../gpu/weight.ts";
 import type { Architecture, LayerWeights } from "../models/architecture.ts";
+import { EMBEDDING_TENSOR, FINAL_NORM_TENSOR, HEAD_TENSOR } from "../models/check_tensors.ts";
 import type { WeightLoader } from "./weight_loader.ts";
 
 /** The weights of one shard on the device. */
@@ -11,10 +12,6 @@ export interface StageWeights {
   readonly finalNorm: GPUBuffer | null;
   readonly head: Weight | null;
 }
-
-const EMBEDDING = "model.embed_tokens.weight";
-const FINAL_NORM = "model.norm.weight";
-const HEAD = "lm_head.weight";
 
 /** Loads the tensors of `shard` and no others. Throws what WeightLoader throws. */
 export async function loadStageWeights(
@@ -28,7 +25,7 @@ export async function loadStageWeights(
   const { architecture, config, shard } = model;
   const vocabulary = { numRows: config.vocabSize, numCols: config.hiddenSize };
   const embedding = shard.hasEmbedding
-    ? await loader.matrix({ names: [EMBEDDING], ...vocabulary })
+    ? await loader.matrix({ names: [EMBEDDING_TENSOR], ...vocabulary })
     : null;
   const layers = new Map<number, LayerWeights>();
   for (let layer = shard.startLayer; layer < shard.endLayer; layer++) {
@@ -44,9 +41,9 @@ export async function loadStageWeights(
     layers.set(layer, { matrices, vectors });
   }
   if (!shard.hasHead) return { embedding, layers, finalNorm: null, head: null };
-  const finalNorm = await loader.vector({ names: [FINAL_NORM], length: config.hiddenSize });
+  const finalNorm = await loader.vector({ names: [FINAL_NORM_TENSOR], length: config.hiddenSize });
   const head = !config.isTied
-    ? await loader.matrix({ names: [HEAD], ...vocabulary })
-    : embedding ?? await loader.matrix({ names: [EMBEDDING], ...vocabulary });
+    ? await loader.matrix({ names: [HEAD_TENSOR], ...vocabulary })
+    : embedding ?? await loader.matrix({ names: [EMBEDDING_TENSOR], ...vocabulary });
   return { embedding, layers, finalNorm, head };
 }
