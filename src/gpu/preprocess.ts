@@ -13,13 +13,6 @@
 /** Values that a program is compiled for. */
 export type Constants = Readonly<Record<string, number | boolean | string>>;
 
-/** Writes a number as an f32 literal of WGSL, rounded to f32. */
-export function f32Literal(value: number): string {
-  const rounded = Math.fround(value);
-  if (!Number.isFinite(rounded)) throw new RangeError(`No f32 literal for ${value}`);
-  return `${rounded}f`;
-}
-
 /**
  * Expands a file. An unknown constant, missing include or open `#if` throws, naming file and line.
  */

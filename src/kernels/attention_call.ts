@@ -1,5 +1,5 @@
 import type { Constants } from "../gpu/preprocess.ts";
-import { f32Literal } from "../gpu/preprocess.ts";
+import { f32Literal } from "../gpu/f32_literal.ts";
 import { type KvCache, kvConstants } from "./kv_cache.ts";
 
 /** Operands that both attention kernels share. */

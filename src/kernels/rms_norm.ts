@@ -1,6 +1,6 @@
 import source from "../../shaders/rms_norm.wgsl" with { type: "text" };
 import type { Dispatch } from "../gpu/dispatch.ts";
-import { f32Literal } from "../gpu/preprocess.ts";
+import { f32Literal } from "../gpu/f32_literal.ts";
 import type { KernelContext } from "./context.ts";
 
 /** Normalises whole rows: y[r] = norm(x[r]) or, with `sampleRows`, norm(x[sampleRows[r]]). */

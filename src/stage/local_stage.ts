@@ -1,18 +1,13 @@
 import type { Batch, ModelConfig, Shard, TokenOutput } from "../core.ts";
 import type { GpuContext, GpuLostError } from "../gpu/context.ts";
-import type { Dispatch } from "../gpu/dispatch.ts";
 import { ProgramCache } from "../gpu/program.ts";
 import { type Readback, ReadbackRing } from "../gpu/readback_ring.ts";
 import { Recorder } from "../gpu/recorder.ts";
 import type { Recording } from "../gpu/recording.ts";
 import { queryTileRows } from "../kernels/attention_prefill.ts";
-import type { KernelContext } from "../kernels/context.ts";
-import { embed } from "../kernels/embed.ts";
 import { INCLUDES } from "../kernels/includes.ts";
-import { packPenalties, penalize } from "../kernels/penalize.ts";
-import { projection } from "../kernels/projection.ts";
-import { rmsNorm } from "../kernels/rms_norm.ts";
-import { packSampleParams, sample } from "../kernels/sample.ts";
+import { packPenalties } from "../kernels/penalize.ts";
+import { packSampleParams } from "../kernels/sample.ts";
 import type { Tuning } from "../kernels/tuning.ts";
 import { checkTensors } from "../models/check_tensors.ts";
 import type { Architecture, BatchShape } from "../models/architecture.ts";
@@ -20,6 +15,7 @@ import { type ModelSource, requireTensor } from "../weights/model_source.ts";
 import { type BatchLayout, layoutBatch } from "./batch_layout.ts";
 import type { Stage, StageOutput } from "./stage.ts";
 import { StageBuffers } from "./stage_buffers.ts";
+import { stageDispatches, type StageParts } from "./stage_dispatches.ts";
 import type { StageLimits } from "./stage_limits.ts";
 import { loadStageWeights, type StageWeights } from "./stage_weights.ts";
 import { type LoadProgress, WeightLoader } from "./weight_loader.ts";
@@ -47,9 +43,8 @@ export class LocalStage implements Stage {
   /** For benchmarks: set its `profiler` to time kernels. */
   readonly recorder: Recorder;
   readonly #options: LocalStageOptions;
-  readonly #kernels: KernelContext;
+  readonly #parts: StageParts;
   readonly #loader: WeightLoader;
-  readonly #weights: StageWeights;
   readonly #buffers: StageBuffers;
   readonly #ring: ReadbackRing;
   /** By shape, oldest first. */
@@ -68,15 +63,15 @@ export class LocalStage implements Stage {
     this.recorder = new Recorder(context);
     this.#options = options;
     this.#loader = parts.loader;
-    this.#weights = parts.weights;
     this.#buffers = parts.buffers;
     this.#ring = new ReadbackRing(context);
-    this.#kernels = {
+    const kernels = {
       programs: new ProgramCache(context, INCLUDES),
       capabilities: context.capabilities,
       tuning,
       step: parts.buffers.step,
     };
+    this.#parts = { ...options, ...parts, kernels };
     context.lost.then((error) => this.#lostError = error);
   }
 
@@ -217,8 +212,8 @@ export class LocalStage implements Stage {
     const key = `${Object.values(shape).join(" ")} ${hasPenalties}`;
     let recording = this.#recordings.get(key);
     if (recording === undefined) {
-      recording = this.recorder.record(this.#dispatches(shape, hasPenalties));
-      await this.#kernels.programs.compiled();
+      recording = this.recorder.record(stageDispatches(this.#parts, { shape, hasPenalties }));
+      await this.#parts.kernels.programs.compiled();
     }
     this.#recordings.delete(key);
     this.#recordings.set(key, recording);
@@ -227,57 +222,5 @@ export class LocalStage implements Stage {
       this.#recordings.delete(oldest);
     }
     return recording;
-  }
-
-  #dispatches(shape: BatchShape, hasPenalties: boolean): Dispatch[] {
-    const { batch, hidden, scratch, angles, caches } = this.#buffers;
-    const { architecture, config, shard } = this.#options;
-    const kernels = this.#kernels;
-    const { embedding, layers } = this.#weights;
-    const dispatches: Dispatch[] = [];
-    if (embedding !== null && shard.hasEmbedding) {
-      const { numTokens } = shape;
-      const { tokenIds } = batch;
-      dispatches.push(...embed(kernels, { weight: embedding, tokenIds, out: hidden, numTokens }));
-    }
-    for (const [layer, weights] of layers) {
-      const cache = caches.get(layer)!;
-      dispatches.push(...architecture.decoderLayer({
-        ...{ kernels, config, layer, weights, cache, angles, shape, batch, hidden, scratch },
-      }));
-    }
-    return [...dispatches, ...this.#headDispatches(shape, hasPenalties)];
-  }
-
-  #headDispatches(shape: BatchShape, hasPenalties: boolean): Dispatch[] {
-    const { finalNorm, head: weight } = this.#weights;
-    const { head, hidden, batch } = this.#buffers;
-    const { config } = this.#options;
-    const { numSamples } = shape;
-    if (head === null || finalNorm === null || weight === null || numSamples === 0) return [];
-    const { logits, normed, tokens } = head;
-    const call = { logits, vocabSize: config.vocabSize, numSamples };
-    return [
-      rmsNorm(this.#kernels, {
-        weight: finalNorm,
-        eps: config.rmsNormEps,
-        x: hidden,
-        y: normed,
-        numCols: config.hiddenSize,
-        numRows: numSamples,
-        sampleRows: batch.sampleRows,
-      }),
-      ...projection(this.#kernels, {
-        weight,
-        x: normed,
-        y: logits,
-        rowKind: "samples",
-        numRows: numSamples,
-      }),
-      ...(hasPenalties
-        ? penalize(this.#kernels, { ...call, rows: head.penaltyRows, entries: head.penaltyEntries })
-        : []),
-      ...sample(this.#kernels, { ...call, params: head.sampleParams, tokens }),
-    ];
   }
 }

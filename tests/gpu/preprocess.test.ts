@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type Constants, f32Literal, preprocess } from "../../src/gpu/preprocess.ts";
+import { f32Literal } from "../../src/gpu/f32_literal.ts";
+import { type Constants, preprocess } from "../../src/gpu/preprocess.ts";
 
 function expand(
   source: string,

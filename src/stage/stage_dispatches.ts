@@ -1,0 +1,78 @@
+import type { ModelConfig, Shard } from "../core.ts";
+import type { Dispatch } from "../gpu/dispatch.ts";
+import type { KernelContext } from "../kernels/context.ts";
+import { embed } from "../kernels/embed.ts";
+import { penalize } from "../kernels/penalize.ts";
+import { projection } from "../kernels/projection.ts";
+import { rmsNorm } from "../kernels/rms_norm.ts";
+import { sample } from "../kernels/sample.ts";
+import type { Architecture, BatchShape } from "../models/architecture.ts";
+import type { StageBuffers } from "./stage_buffers.ts";
+import type { StageWeights } from "./stage_weights.ts";
+
+/** What a stage computes with. */
+export interface StageParts {
+  readonly kernels: KernelContext;
+  readonly architecture: Architecture;
+  readonly config: ModelConfig;
+  readonly shard: Shard;
+  readonly weights: StageWeights;
+  readonly buffers: StageBuffers;
+}
+
+/** The kernels of one step, in order: embed, layers, head, as far as the shard has them. */
+export function stageDispatches(
+  parts: StageParts,
+  { shape, hasPenalties }: { readonly shape: BatchShape; readonly hasPenalties: boolean },
+): Dispatch[] {
+  const { kernels, architecture, config, shard } = parts;
+  const { batch, hidden, scratch, angles, caches } = parts.buffers;
+  const { embedding, layers } = parts.weights;
+  const dispatches: Dispatch[] = [];
+  if (embedding !== null && shard.hasEmbedding) {
+    const { numTokens } = shape;
+    const { tokenIds } = batch;
+    dispatches.push(...embed(kernels, { weight: embedding, tokenIds, out: hidden, numTokens }));
+  }
+  for (const [layer, weights] of layers) {
+    const cache = caches.get(layer)!;
+    dispatches.push(...architecture.decoderLayer({
+      ...{ kernels, config, layer, weights, cache, angles, shape, batch, hidden, scratch },
+    }));
+  }
+  return [...dispatches, ...headDispatches(parts, shape.numSamples, hasPenalties)];
+}
+
+function headDispatches(
+  { kernels, config, weights, buffers }: StageParts,
+  numSamples: number,
+  hasPenalties: boolean,
+): Dispatch[] {
+  const { finalNorm, head: weight } = weights;
+  const { head, hidden, batch } = buffers;
+  if (head === null || finalNorm === null || weight === null || numSamples === 0) return [];
+  const { logits, normed, tokens } = head;
+  const call = { logits, vocabSize: config.vocabSize, numSamples };
+  return [
+    rmsNorm(kernels, {
+      weight: finalNorm,
+      eps: config.rmsNormEps,
+      x: hidden,
+      y: normed,
+      numCols: config.hiddenSize,
+      numRows: numSamples,
+      sampleRows: batch.sampleRows,
+    }),
+    ...projection(kernels, {
+      weight,
+      x: normed,
+      y: logits,
+      rowKind: "samples",
+      numRows: numSamples,
+    }),
+    ...(hasPenalties
+      ? penalize(kernels, { ...call, rows: head.penaltyRows, entries: head.penaltyEntries })
+      : []),
+    ...sample(kernels, { ...call, params: head.sampleParams, tokens }),
+  ];
+}
