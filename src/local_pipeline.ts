@@ -15,7 +15,7 @@ export interface LocalPipeline {
 }
 
 /**
- * Loads `source` as a pipeline of `numStages` LocalStages. Throws a ModelConfigError for a model
+ * Loads `source` as a pipeline of `numStages` LocalStages, or one for each layer if those are fewer. Throws a ModelConfigError for a model
  * that is not supported, and what LocalStage.load throws; nothing stays allocated then.
  */
 export async function loadLocalPipeline(options: {
@@ -36,7 +36,8 @@ export async function loadLocalPipeline(options: {
   const stages: LocalStage[] = [];
   let earlierBytes = 0;
   try {
-    for (const shard of splitLayers(config.numLayers, numStages)) {
+    const mostStages = Math.min(numStages, config.numLayers);
+    for (const shard of splitLayers(config.numLayers, mostStages)) {
       const stage = await LocalStage.load({
         ...{ context, tuning, architecture, config, source, shard, limits },
         onProgress: (loadedBytes) => onProgress?.(earlierBytes + loadedBytes),

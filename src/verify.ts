@@ -46,10 +46,10 @@ export async function verifyCase(
   try {
     const { source, inputs } = await open();
     try {
-      const { maxAbsError, greedyMatch } = await compare(source, inputs, options);
+      const { maxAbsError, greedyMatch, stages } = await compare(source, inputs, options);
       // A NaN compares as false, and so fails.
       const ok = maxAbsError <= tolerance && greedyMatch;
-      return { ...base, ok, maxAbsError, greedyMatch };
+      return { ...base, ok, maxAbsError, greedyMatch, stages };
     } finally {
       await source.close();
     }
@@ -63,7 +63,7 @@ async function compare(
   source: ModelSource,
   inputs: readonly GoldenInput[],
   { context, tuning, numStages }: VerifyOptions,
-): Promise<{ maxAbsError: number; greedyMatch: boolean }> {
+): Promise<{ maxAbsError: number; greedyMatch: boolean; stages: number }> {
   const longest = Math.max(...inputs.map((i) => i.inputIds.length + i.greedy.length));
   const numBlocks = Math.ceil(longest / BLOCK_SIZE) + 1;
   const limits = {
@@ -88,7 +88,7 @@ async function compare(
       greedyMatch &&= greedy.every((id, i) => id === input.greedy[i]) &&
         greedy.length === input.greedy.length;
     }
-    return { maxAbsError, greedyMatch };
+    return { maxAbsError, greedyMatch, stages: pipeline.numStages };
   } finally {
     await engine.close();
     pipeline.close();

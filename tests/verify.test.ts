@@ -51,6 +51,14 @@ for (const name of CASES) {
   });
 }
 
+test("more stages than layers are as many as layers", async () => {
+  const options = { context, tuning: tuning({}), numStages: 9, tolerance: TOLERANCE };
+  expect(await verifyCase("llama", options, () => golden("llama"))).toMatchObject({
+    ok: true,
+    stages: 3,
+  });
+});
+
 test("a wrong weight fails the verification", async () => {
   const options = { context, tuning: tuning({}), numStages: 1, tolerance: TOLERANCE };
   const report = await verifyCase("llama", options, async () => {
