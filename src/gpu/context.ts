@@ -18,8 +18,6 @@ export interface GpuCapabilities {
   readonly hasTimestamps: boolean;
   readonly maxBindingBytes: number;
   readonly maxBufferBytes: number;
-  readonly maxWorkgroupBytes: number;
-  readonly maxWorkgroupThreads: number;
 }
 
 /** A device that was opened, and how to wait for it. */
@@ -117,8 +115,6 @@ export async function openContext(choice: AdapterChoice): Promise<GpuContext> {
       hasTimestamps: device.features.has("timestamp-query"),
       maxBindingBytes: limits.maxStorageBufferBindingSize,
       maxBufferBytes: limits.maxBufferSize,
-      maxWorkgroupBytes: limits.maxComputeWorkgroupStorageSize,
-      maxWorkgroupThreads: limits.maxComputeInvocationsPerWorkgroup,
     },
     wait: choice.wait,
     lost: device.lost.then((lost) =>

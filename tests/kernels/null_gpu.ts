@@ -31,8 +31,6 @@ export async function openNullGpu(subgroupSize: number): Promise<GpuContext> {
       hasTimestamps: false,
       maxBindingBytes: device.limits.maxStorageBufferBindingSize,
       maxBufferBytes: device.limits.maxBufferSize,
-      maxWorkgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
-      maxWorkgroupThreads: device.limits.maxComputeInvocationsPerWorkgroup,
     },
     wait: (promise) => promise,
     lost: new Promise(() => {}),
