@@ -5,7 +5,7 @@
  * @module
  */
 import type { Batch, SamplingParams, TokenOutput } from "./core.ts";
-import type { Pipeline } from "./pipeline/pipeline.ts";
+import { PipelineLostError } from "./pipeline/pipeline_lost_error.ts";
 import { RefusedError } from "./scheduler/admission.ts";
 import type { SchedulerOptions } from "./scheduler/options.ts";
 import { Scheduler, type SchedulerStats, type SequenceUpdate } from "./scheduler/scheduler.ts";
@@ -13,11 +13,19 @@ import { type TokenEvent, TokenStream } from "./scheduler/token_stream.ts";
 
 export { RefusedError, type TokenEvent };
 
+/** What runs the batches; it may come and go. */
+export interface EnginePipeline {
+  /** Batches that can be in flight at once; 0 while there is none, and nothing is scheduled. */
+  readonly numStages: number;
+  /** Rejects with a PipelineLostError when what the stages cached is gone. */
+  forward(batch: Batch): Promise<readonly TokenOutput[]>;
+}
+
 /** What an engine runs on. */
 export interface EngineOptions {
   /** Stays the caller's: `close()` of the engine leaves it open. */
-  readonly pipeline: Pick<Pipeline, "forward" | "numStages">;
-  readonly scheduler: Omit<SchedulerOptions, "numMicroBatches">;
+  readonly pipeline: EnginePipeline;
+  readonly scheduler: SchedulerOptions;
   /** Token ids are in [0, vocabSize). */
   readonly vocabSize: number;
 }
@@ -44,7 +52,7 @@ export class Engine {
   /** Throws a RangeError when the scheduler's limits make no sense. */
   constructor({ pipeline, scheduler, vocabSize }: EngineOptions) {
     this.#pipeline = pipeline;
-    this.#scheduler = new Scheduler({ ...scheduler, numMicroBatches: pipeline.numStages });
+    this.#scheduler = new Scheduler(scheduler);
     this.#vocabSize = vocabSize;
     this.maxModelLength = this.#scheduler.maxModelLength;
   }
@@ -102,6 +110,21 @@ export class Engine {
   }
 
   /**
+   * Goes on with a new pipeline in place of a lost one: all running sequences are prefilled again
+   * from their tokens. To be called once the new one takes batches.
+   */
+  async restart(): Promise<void> {
+    await Promise.all(this.#steps);
+    this.#scheduler.preemptAll();
+    this.#fillPipeline();
+  }
+
+  /** Ends all sequences with `error`, those that wait too. New ones may come. */
+  failAll(error: unknown): void {
+    for (const stream of [...this.#streams.values()]) stream.fail(error);
+  }
+
+  /**
    * Aborts all sequences and takes no more. Resolves when no batch is in flight; a stage that hangs
    * holds it up until the pipeline is closed.
    */
@@ -115,16 +138,17 @@ export class Engine {
   #fillPipeline(): void {
     try {
       while (!this.#isClosed && this.#numInFlight < this.#pipeline.numStages) {
-        const batch = this.#scheduler.schedule();
+        const batch = this.#scheduler.schedule(this.#pipeline.numStages);
         if (batch === null) return;
         this.#numInFlight++;
         const step = this.#step(batch)
-          .catch((error) => this.#failAll(error))
+          // The scheduler broke its own rules: readers must not wait for ever.
+          .catch((error) => this.failAll(error))
           .finally(() => this.#steps.delete(step));
         this.#steps.add(step);
       }
     } catch (error) {
-      this.#failAll(error);
+      this.failAll(error);
     }
   }
 
@@ -137,8 +161,7 @@ export class Engine {
       const updates = this.#scheduler.update(batch, tokens);
       handOut = () => updates.forEach((update) => this.#handOut(update));
     } catch (error) {
-      const sequenceIds = this.#scheduler.fail(batch);
-      handOut = () => sequenceIds.forEach((id) => this.#streams.get(id)?.fail(error));
+      handOut = this.#giveUp(batch, error);
     } finally {
       this.#numInFlight--;
     }
@@ -147,15 +170,20 @@ export class Engine {
     handOut();
   }
 
+  /** A lost pipeline costs its sequences time, any other failure ends them. */
+  #giveUp(batch: Batch, error: unknown): () => void {
+    if (error instanceof PipelineLostError) {
+      this.#scheduler.takeBack(batch);
+      return () => {};
+    }
+    const sequenceIds = this.#scheduler.fail(batch);
+    return () => sequenceIds.forEach((id) => this.#streams.get(id)?.fail(error));
+  }
+
   #handOut({ sequenceId, tokenId, finishReason }: SequenceUpdate): void {
     const stream = this.#streams.get(sequenceId);
     if (finishReason !== null) stream?.finish(finishReason, tokenId);
     else if (tokenId !== null) stream?.push(tokenId);
-  }
-
-  /** The scheduler broke its own rules: readers must not wait for ever. */
-  #failAll(error: unknown): void {
-    for (const stream of [...this.#streams.values()]) stream.fail(error);
   }
 
   /** Forgets a sequence whose stream is over; whoever waited for its blocks may go ahead. */

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { type Batch, DEFAULT_SAMPLING, type SamplingParams } from "../src/core.ts";
 import { Engine, type EngineOptions, RefusedError, type TokenEvent } from "../src/engine.ts";
 import { Pipeline } from "../src/pipeline/pipeline.ts";
+import { PipelineLostError } from "../src/pipeline/pipeline_lost_error.ts";
 import { StageError } from "../src/pipeline/stage_error.ts";
 import {
   expectedOutput,
@@ -428,6 +429,69 @@ test("a prompt is copied: its caller may go on to change it", async () => {
   const events = bench.engine.generate(prompt, sampled(5));
   prompt.length = 0;
   expect(await collect(events)).toEqual(bench.expected([1, 2, 3], sampled(5)));
+});
+
+test("a lost pipeline is a pause: streams go on with the next one, token for token", async () => {
+  const limits = { numBlocks: 32, maxModelLength: 120, maxBatchTokens: 24, maxSequences: 4 };
+  let current: Pipeline | null = null;
+  let numBatches = 0;
+  let isLost = false;
+  const start = (numStages: number) => {
+    isLost = false;
+    const stages = hashChainStages(numStages, { numBlocks: limits.numBlocks });
+    current = new Pipeline({ stages, numLayers: numStages });
+  };
+  const engine = new Engine({
+    pipeline: {
+      get numStages() {
+        return isLost ? 0 : current?.numStages ?? 0;
+      },
+      forward: async (batch) => {
+        if (++numBatches % 13 === 0) isLost = true;
+        if (isLost) throw new PipelineLostError("A peer left");
+        return await current!.forward(batch);
+      },
+    },
+    scheduler: limits,
+    vocabSize: VOCAB_SIZE,
+  });
+  const prompts = [[1, 2, 3], Array.from({ length: 60 }, (_, i) => i % VOCAB_SIZE), [9]];
+  const outputs = prompts.map((prompt) => collect(engine.generate(prompt, sampled(40))));
+  let numRestarts = 0;
+  const ended = Promise.all(outputs);
+  let isOver = false;
+  ended.then(() => isOver = true);
+  for (let i = 0; i < 5_000 && !isOver; i++) {
+    if (current === null || isLost) {
+      start(2);
+      numRestarts++;
+      await engine.restart();
+    }
+    engine.checkIntegrity();
+    await settle();
+  }
+  const maxModelLength = engine.maxModelLength;
+  const expected = prompts.map((prompt) =>
+    expectedOutput(prompt, { sampling: sampled(40), numStages: 2, maxModelLength })
+  );
+  expect(await ended).toEqual(expected);
+  expect(numRestarts).toBeGreaterThan(5);
+  expect(engine.stats()).toMatchObject({ numRunning: 0, numWaiting: 0, numFreeBlocks: 32 });
+});
+
+test("without a pipeline sequences wait, until they are ended with a reason", async () => {
+  const engine = new Engine({
+    pipeline: { numStages: 0, forward: () => Promise.reject(new Error("There is none")) },
+    scheduler: { numBlocks: 4, maxModelLength: 32, maxBatchTokens: 8, maxSequences: 2 },
+    vocabSize: VOCAB_SIZE,
+  });
+  const waiting = collect(engine.generate([1], sampled(3)));
+  await settle();
+  expect(engine.stats()).toMatchObject({ numWaiting: 1 });
+  engine.failAll(new Error("No peer came"));
+  await expect(waiting).rejects.toThrow("No peer came");
+  expect(engine.stats()).toMatchObject({ numWaiting: 0 });
+  engine.checkIntegrity();
 });
 
 test("close() aborts what runs and waits, and takes no more", async () => {

@@ -19,7 +19,7 @@ import {
   nextSlice,
   numUncachedTokens,
 } from "./live_sequence.ts";
-import { longestSequence, resolveOptions, type SchedulerOptions } from "./options.ts";
+import { checkOptions, longestSequence, type SchedulerOptions } from "./options.ts";
 
 /** What a step did to one sequence. */
 export interface SequenceUpdate {
@@ -45,7 +45,7 @@ export interface SchedulerStats {
 export class Scheduler {
   /** Most tokens of one sequence: the model's limit or the pool's, whichever is lower. */
   readonly maxModelLength: number;
-  readonly #options: Required<SchedulerOptions>;
+  readonly #options: SchedulerOptions;
   readonly #blocks: BlockManager;
   readonly #sequences = new Map<number, LiveSequence>();
   /** Oldest first, and each one older than all that wait. Holds blocks. */
@@ -61,7 +61,8 @@ export class Scheduler {
 
   /** Throws a RangeError when a limit is not a positive integer or two of them contradict. */
   constructor(options: SchedulerOptions) {
-    this.#options = resolveOptions(options);
+    checkOptions(options);
+    this.#options = { ...options };
     this.#blocks = new BlockManager(this.#options.numBlocks);
     this.maxModelLength = longestSequence(this.#options);
   }
@@ -83,13 +84,16 @@ export class Scheduler {
 
   /**
    * The next batch: decodes, then chunks of prompts, then newcomers, in at most `maxBatchTokens`.
-   * Null when nothing can run before a batch in flight is updated or a sequence is added.
+   * Null when nothing can run before a batch in flight is updated or a sequence is added. The caller
+   * keeps up to `numMicroBatches` in flight; decodes are shared out among them.
    */
-  schedule(): Batch | null {
+  schedule(numMicroBatches = 1): Batch | null {
     const batch: OpenBatch = {
       stepId: this.#nextStepId,
       slices: [],
       budget: this.#options.maxBatchTokens,
+      // No more than this micro-batch's share, so that no stage idles.
+      maxDecodes: Math.ceil(this.#running.length / numMicroBatches),
     };
     this.#addDecodes(batch);
     this.#addPrefills(batch);
@@ -131,6 +135,26 @@ export class Scheduler {
     return batch.slices.map((slice) => slice.sequenceId).filter((id) => this.abort(id));
   }
 
+  /** Takes back a batch whose pipeline was lost: `preemptAll` brings its sequences to run again. */
+  takeBack(batch: Batch): void {
+    if (!this.#inFlight.delete(batch.stepId)) throw notInFlight(batch);
+    for (const { sequenceId } of batch.slices) {
+      const sequence = this.#sequences.get(sequenceId);
+      if (sequence !== undefined) sequence.inFlightStepId = null;
+    }
+  }
+
+  /**
+   * What the stages cached is gone: all running sequences are prefilled again, the oldest first.
+   * Throws when a batch is in flight.
+   */
+  preemptAll(): void {
+    if (this.#inFlight.size > 0) throw new Error(`${this.#inFlight.size} batches are in flight`);
+    for (let newest = this.#running.at(-1); newest; newest = this.#running.at(-1)) {
+      this.#preempt(newest);
+    }
+  }
+
   /** Ends a sequence in any state; its blocks are free at once. False when there is none. */
   abort(sequenceId: number): boolean {
     const sequence = this.#sequences.get(sequenceId);
@@ -163,11 +187,10 @@ export class Scheduler {
     });
   }
 
-  /** Decodes, oldest first; no more than this micro-batch's share, so that no stage idles. */
+  /** Decodes, oldest first. */
   #addDecodes(batch: OpenBatch): void {
-    const maxDecodes = Math.ceil(this.#running.length / this.#options.numMicroBatches);
     // Preemption takes from the end of the list, so the loop sees it shrink but never skips.
-    for (let i = 0; i < this.#running.length && batch.slices.length < maxDecodes; i++) {
+    for (let i = 0; i < this.#running.length && batch.slices.length < batch.maxDecodes; i++) {
       const sequence = this.#running[i]!;
       if (sequence.inFlightStepId !== null || numUncachedTokens(sequence) > 1) continue;
       if (this.#makeRoom(sequence)) this.#addSlice(batch, sequence);
@@ -253,6 +276,7 @@ interface OpenBatch {
   readonly slices: Batch["slices"][number][];
   /** Tokens that still fit. */
   budget: number;
+  readonly maxDecodes: number;
 }
 
 /** Throws unless there is one token for each slice that asked for it, in the same order. */

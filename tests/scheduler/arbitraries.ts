@@ -19,13 +19,14 @@ export const sampling: fc.Arbitrary<SamplingParams> = fc.record({
   stopTokenIds: fc.constantFrom([], [], [3], [7, 11]),
 }).map((chosen) => ({ ...DEFAULT_SAMPLING, ...chosen }));
 
-export const limits: fc.Arbitrary<Required<SchedulerOptions>> = fc.record({
-  numBlocks: fc.oneof(fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 16 })),
-  maxModelLength: fc.oneof(fc.constant(120), fc.integer({ min: 2, max: 120 })),
-  maxSequences: fc.integer({ min: 1, max: 8 }),
-  numMicroBatches: fc.integer({ min: 1, max: 4 }),
-  numSpareTokens: fc.integer({ min: 0, max: 40 }),
-}).map(({ numSpareTokens, ...rest }) => ({
-  ...rest,
-  maxBatchTokens: rest.maxSequences + numSpareTokens,
-}));
+export const limits: fc.Arbitrary<SchedulerOptions & { readonly numMicroBatches: number }> = fc
+  .record({
+    numBlocks: fc.oneof(fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 16 })),
+    maxModelLength: fc.oneof(fc.constant(120), fc.integer({ min: 2, max: 120 })),
+    maxSequences: fc.integer({ min: 1, max: 8 }),
+    numMicroBatches: fc.integer({ min: 1, max: 4 }),
+    numSpareTokens: fc.integer({ min: 0, max: 40 }),
+  }).map(({ numSpareTokens, ...rest }) => ({
+    ...rest,
+    maxBatchTokens: rest.maxSequences + numSpareTokens,
+  }));

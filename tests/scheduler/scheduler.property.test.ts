@@ -25,18 +25,20 @@ const command = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ verb: fc.constant("abort" as const), choice: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ verb: fc.constant("fail" as const), choice: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ verb: fc.constant("lose" as const) }) },
 );
 
 test("any order of calls keeps every promise of a batch, and all sequences come to an end", () => {
   let numPreemptions = 0;
   fc.assert(
-    fc.property(limits, fc.array(command, { maxLength: 150, size: "max" }), (options, commands) => {
+    fc.property(limits, fc.array(command, { maxLength: 150, size: "max" }), (limits, commands) => {
+      const { numMicroBatches, ...options } = limits;
       const scheduler = new Scheduler(options);
       const watched = new Map<number, Watched>();
       const inFlight: Batch[] = [];
 
       const schedule = () => {
-        const batch = scheduler.schedule();
+        const batch = scheduler.schedule(numMicroBatches);
         if (batch === null) return false;
         checkBatch(batch, { watched, inFlight, maxBatchTokens: options.maxBatchTokens });
         inFlight.push(batch);
@@ -79,7 +81,11 @@ test("any order of calls keeps every promise of a batch, and all sequences come 
             const [batch] = inFlight.splice(step.choice % inFlight.length, 1);
             if (batch === undefined) return;
             for (const id of scheduler.fail(batch)) expect(watched.delete(id)).toBe(true);
+            return;
           }
+          case "lose":
+            for (const batch of inFlight.splice(0)) scheduler.takeBack(batch);
+            scheduler.preemptAll();
         }
       };
 

@@ -7,8 +7,13 @@ import { Scheduler, type SequenceUpdate } from "../../src/scheduler/scheduler.ts
 /** A scheduler that is checked after every call, and what tests do with it. */
 class Desk {
   readonly scheduler: Scheduler;
+  readonly #numMicroBatches: number;
 
-  constructor(options: Partial<SchedulerOptions> = {}) {
+  constructor(
+    { numMicroBatches = 1, ...options }: Partial<SchedulerOptions> & { numMicroBatches?: number } =
+      {},
+  ) {
+    this.#numMicroBatches = numMicroBatches;
     this.scheduler = new Scheduler({
       numBlocks: 64,
       maxModelLength: 512,
@@ -26,10 +31,18 @@ class Desk {
   }
 
   schedule(): Batch {
-    const batch = this.scheduler.schedule();
+    const batch = this.scheduler.schedule(this.#numMicroBatches);
     this.scheduler.checkIntegrity();
     if (batch === null) throw new Error("Nothing to run");
     return batch;
+  }
+
+  /** The pipeline is lost, with these batches in flight. */
+  lose(...batches: readonly Batch[]): void {
+    for (const batch of batches) this.scheduler.takeBack(batch);
+    this.scheduler.checkIntegrity();
+    this.scheduler.preemptAll();
+    this.scheduler.checkIntegrity();
   }
 
   /** Every sequence that sampled gets `tokenId`. */
@@ -330,4 +343,28 @@ test("limits that are no positive integers or contradict each other are refused"
   expect(() => new Desk({ maxBatchTokens: 4, maxSequences: 5 })).toThrow(
     'maxBatchTokens "4" is below maxSequences "5"',
   );
+});
+
+test("a lost pipeline costs no token: sequences are prefilled again, the oldest first", () => {
+  const desk = new Desk({ numMicroBatches: 2 });
+  desk.add(4);
+  desk.add(6);
+  desk.step(7);
+  const [first, second] = [desk.schedule(), desk.schedule()];
+  desk.add(3);
+  desk.abort(1);
+  desk.lose(first, second);
+  expect(desk.scheduler.stats()).toMatchObject({ numRunning: 0, numWaiting: 2, numFreeBlocks: 64 });
+  const again = desk.schedule();
+  expect(outline(again)).toEqual(["0:0+5!", "2:0+3!"]);
+  expect(again.slices[0]).toMatchObject({ sample: { tokenIndex: 1 } });
+});
+
+test("what is still in flight cannot be preempted, nor taken back twice", () => {
+  const desk = new Desk();
+  desk.add(4);
+  const batch = desk.schedule();
+  expect(() => desk.scheduler.preemptAll()).toThrow("1 batches are in flight");
+  desk.lose(batch);
+  expect(() => desk.scheduler.takeBack(batch)).toThrow('Step "0" is not in flight');
 });
