@@ -1,0 +1,36 @@
+/**
+ * STUN and TURN servers as text: `stun:host:port`, `turn:user:password@host:port?transport=tcp`.
+ *
+ * @module
+ */
+
+/** Text that names no STUN or TURN server. */
+export class IceServerError extends Error {
+  override readonly name = "IceServerError";
+}
+
+const ICE = /^(stuns?|turns?):(?:([^:@]+):([^@]+)@)?([^@\s]+)$/;
+
+/** Reads one server; user and password are percent-encoded. Throws an IceServerError. */
+export function parseIceServer(text: string): RTCIceServer {
+  const [, scheme = "", user, password, address = ""] = ICE.exec(text) ?? [];
+  const isTurn = scheme.startsWith("turn");
+  // A password must not show up in the message.
+  if (scheme === "" || isTurn !== (user !== undefined)) {
+    throw new IceServerError(
+      'An ICE server is written "stun:host:port" or "turn:user:password@host:port"',
+    );
+  }
+  const urls = `${scheme}:${address}`;
+  if (user === undefined || password === undefined) return { urls };
+  return { urls, username: decodeURIComponent(user), credential: decodeURIComponent(password) };
+}
+
+/** The text that `parseIceServer` reads. */
+export function formatIceServer({ urls, username, credential }: RTCIceServer): string {
+  const [scheme = "", ...rest] = String(urls).split(":");
+  const address = rest.join(":");
+  if (username === undefined) return `${scheme}:${address}`;
+  const login = `${encodeURIComponent(username)}:${encodeURIComponent(String(credential))}`;
+  return `${scheme}:${login}@${address}`;
+}

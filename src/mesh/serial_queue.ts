@@ -1,0 +1,28 @@
+/** Runs asynchronous tasks one after the other, in the order in which they were added. */
+export class SerialQueue {
+  readonly #capacity: number;
+  #tail: Promise<void> = Promise.resolve();
+  #numTasks = 0;
+
+  /** At most `capacity` tasks wait or run at a time. */
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  /**
+   * Adds a task; false when the queue is full. A task that throws does not keep the next from
+   * running; its error surfaces as an uncaught one.
+   */
+  add(task: () => Promise<void>): boolean {
+    if (this.#numTasks >= this.#capacity) return false;
+    this.#numTasks += 1;
+    this.#tail = this.#tail.then(task).catch((error: unknown) =>
+      queueMicrotask(() => {
+        throw error;
+      })
+    ).finally(() => {
+      this.#numTasks -= 1;
+    });
+    return true;
+  }
+}

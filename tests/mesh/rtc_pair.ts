@@ -1,0 +1,67 @@
+import type { UdpRelay } from "../../bench/udp_relay.ts";
+import { dialLink, type DialOptions } from "../../src/mesh/dial_link.ts";
+import { createIdentity } from "../../src/mesh/identity.ts";
+import type { PeerLink } from "../../src/mesh/peer_link.ts";
+import type { Clock, MeshCrypto, RtcProvider } from "../../src/platform/platform.ts";
+import { signalPair } from "./signal_pair.ts";
+
+/** WebCrypto. */
+export const webCrypto: MeshCrypto = {
+  subtle: crypto.subtle,
+  randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
+};
+
+/** Time that passes `speed` times as fast. */
+export function scaledClock(speed: number): Clock {
+  return {
+    now: () => performance.now() * speed,
+    sleep: (delayMs, signal) =>
+      new Promise((resolve, reject) => {
+        if (signal?.aborted) return reject(signal.reason);
+        const onAbort = () => {
+          clearTimeout(timer);
+          reject(signal?.reason);
+        };
+        const timer = setTimeout(() => {
+          signal?.removeEventListener("abort", onAbort);
+          resolve();
+        }, delayMs / speed);
+        signal?.addEventListener("abort", onAbort);
+      }),
+  };
+}
+
+/** What both sides use, unless told otherwise; `b` with its own provider for interop. */
+export interface DialPairOptions {
+  readonly rtc: RtcProvider;
+  readonly rtcOfB?: RtcProvider;
+  readonly clock?: Clock;
+  readonly relay?: UdpRelay;
+}
+
+/** Options with which two ends dial each other. */
+export async function dialPairOptions(
+  { rtc, rtcOfB = rtc, clock = scaledClock(1), relay }: DialPairOptions,
+): Promise<{ a: DialOptions; b: DialOptions }> {
+  const exchange = signalPair(relay);
+  const [a, b] = [await createIdentity(webCrypto), await createIdentity(webCrypto)];
+  const both = { iceServers: [], clock, crypto: webCrypto };
+  return {
+    a: { ...both, rtc, exchange: exchange.a, isInitiator: true, identity: a, peerId: b.peerId },
+    b: {
+      ...both,
+      rtc: rtcOfB,
+      exchange: exchange.b,
+      isInitiator: false,
+      identity: b,
+      peerId: a.peerId,
+    },
+  };
+}
+
+/** Both ends of a new link. */
+export async function dialPair(options: DialPairOptions): Promise<{ a: PeerLink; b: PeerLink }> {
+  const { a, b } = await dialPairOptions(options);
+  const [atA, atB] = await Promise.all([dialLink(a), dialLink(b)]);
+  return { a: atA, b: atB };
+}
