@@ -80,6 +80,7 @@ export function syntheticTensors(
     gguf: null,
     tensors,
     unreadable: new Map(),
+    fileOf: () => null,
     readTensor,
     readText: () => Promise.resolve(null),
     close: () => Promise.resolve(),

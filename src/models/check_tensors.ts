@@ -28,48 +28,53 @@ export interface ModelShard {
  */
 export function checkTensors(tensors: TensorShapes, model: ModelShard): string[] {
   const missing: string[] = [];
-  const { matrices, vectors } = shardTensors(model);
-  for (const { names, numRows, numCols, partRows } of matrices) {
-    checkOperand(tensors, { names, length: numRows, tail: [numCols], parts: partRows, missing });
-  }
-  for (const { names, length, partLengths } of vectors) {
-    checkOperand(tensors, { names, length, tail: [], parts: partLengths, missing });
-  }
+  for (const operand of shardOperands(model)) checkOperand(tensors, operand, missing);
   return missing;
 }
 
-/** The operands of a shard: embedding, layers, final norm and head. */
-function shardTensors({ architecture, config, shard }: ModelShard): {
-  readonly matrices: readonly MatrixTensors[];
-  readonly vectors: readonly VectorTensors[];
-} {
-  const vocabulary = { numRows: config.vocabSize, numCols: config.hiddenSize };
-  const matrices: MatrixTensors[] = [];
-  const vectors: VectorTensors[] = [];
-  if (shard.hasEmbedding) matrices.push({ names: [EMBEDDING_TENSOR], ...vocabulary });
-  for (let layer = shard.startLayer; layer < shard.endLayer; layer++) {
-    const tensors = architecture.layerTensors(config, layer);
-    matrices.push(...Object.values(tensors.matrices));
-    vectors.push(...Object.values(tensors.vectors));
-  }
-  if (shard.hasHead) {
-    vectors.push({ names: [FINAL_NORM_TENSOR], length: config.hiddenSize });
-    if (!config.isTied) matrices.push({ names: [HEAD_TENSOR], ...vocabulary });
-    else if (!shard.hasEmbedding) matrices.push({ names: [EMBEDDING_TENSOR], ...vocabulary });
-  }
-  return { matrices, vectors };
+/** Names of the tensors that the shard needs, each once, in the order in which a stage loads them. */
+export function shardTensorNames(model: ModelShard): string[] {
+  return [...new Set(shardOperands(model).flatMap(({ names }) => names))];
 }
 
-/** Tensors [part, ...tail] whose parts make `length`. */
-function checkOperand(tensors: TensorShapes, operand: {
+/** Tensors [part, ...tail] whose parts make `length` along the first dimension. */
+interface ShardOperand {
   readonly names: readonly string[];
   readonly length: number;
   readonly tail: readonly number[];
-  readonly parts: readonly number[] | undefined;
-  /** Gets the names that are not there. */
-  readonly missing: string[];
-}): void {
-  const { names, length, tail, missing } = operand;
+  readonly parts?: readonly number[] | undefined;
+}
+
+/** The operands of a shard: embedding, layers, final norm and head. */
+function shardOperands({ architecture, config, shard }: ModelShard): ShardOperand[] {
+  const vocabulary = { numRows: config.vocabSize, numCols: config.hiddenSize };
+  const embedding = matrixOperand({ names: [EMBEDDING_TENSOR], ...vocabulary });
+  const operands: ShardOperand[] = [];
+  if (shard.hasEmbedding) operands.push(embedding);
+  for (let layer = shard.startLayer; layer < shard.endLayer; layer++) {
+    const { matrices, vectors } = architecture.layerTensors(config, layer);
+    operands.push(...Object.values(matrices).map(matrixOperand));
+    operands.push(...Object.values(vectors).map(vectorOperand));
+  }
+  if (shard.hasHead) {
+    operands.push(vectorOperand({ names: [FINAL_NORM_TENSOR], length: config.hiddenSize }));
+    if (!config.isTied) operands.push(matrixOperand({ names: [HEAD_TENSOR], ...vocabulary }));
+    else if (!shard.hasEmbedding) operands.push(embedding);
+  }
+  return operands;
+}
+
+function matrixOperand({ names, numRows, numCols, partRows }: MatrixTensors): ShardOperand {
+  return { names, length: numRows, tail: [numCols], parts: partRows };
+}
+
+function vectorOperand({ names, length, partLengths }: VectorTensors): ShardOperand {
+  return { names, length, tail: [], parts: partLengths };
+}
+
+/** Checks the tensors that are there; `missing` gets the names that are not. */
+function checkOperand(tensors: TensorShapes, operand: ShardOperand, missing: string[]): void {
+  const { names, length, tail } = operand;
   const parts = operand.parts ?? (names.length === 1 ? [length] : []);
   let total = 0;
   let numFound = 0;

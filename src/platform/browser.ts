@@ -4,6 +4,7 @@
  * @module
  */
 import type { GpuProvider } from "./platform.ts";
+import type { KnownMemory } from "./pledge.ts";
 import { isSoftwareAdapter } from "./software_adapter.ts";
 
 /** WebGPU in a page or worker. Empty where the browser has none or the page is not secure. */
@@ -19,3 +20,13 @@ export const browserGpu: GpuProvider = {
     }];
   },
 };
+
+/** What a page may know: Chromium tells the system's memory, in whole powers of two. */
+export function browserMemory(): KnownMemory {
+  const { deviceMemory = null } = navigator as { deviceMemory?: number };
+  return {
+    systemBytes: deviceMemory === null ? null : deviceMemory * 1024 ** 3,
+    freeSystemBytes: null,
+    freeGpuBytes: null,
+  };
+}

@@ -56,3 +56,44 @@ export interface Store {
   remove(key: string): Promise<void>;
   list(prefix: string): Promise<readonly string[]>;
 }
+
+/** Makes WebRTC connections, in the shape of the browser's own API. */
+export interface RtcProvider {
+  /** What simple-peer takes as its `wrtc` option; each is the runtime's own or an add-on's. */
+  readonly wrtc: {
+    readonly RTCPeerConnection: typeof RTCPeerConnection;
+    readonly RTCSessionDescription: typeof RTCSessionDescription;
+    readonly RTCIceCandidate: typeof RTCIceCandidate;
+  };
+  /**
+   * SHA-256 fingerprint of the certificate that the other side of an open connection really used,
+   * as SDP writes it ("AB:CD:..."); null where the runtime does not tell.
+   */
+  remoteFingerprint(connection: RTCPeerConnection): Promise<string | null>;
+  /** Frees what keeps the process alive, after all connections are closed. */
+  close(): void;
+}
+
+/** A text WebSocket. Handlers are set before anything can arrive. */
+export interface TextSocket {
+  send(text: string): void;
+  /** Starts the closing handshake; `onClose` follows. */
+  close(): void;
+}
+
+/** What happens on a TextSocket. `onClose` is called once, last, also when it never opened. */
+export interface TextSocketHandlers {
+  onOpen(): void;
+  onMessage(text: string): void;
+  onClose(reason: string): void;
+}
+
+/** Opens a WebSocket to a `ws:` or `wss:` URL. */
+export type OpenTextSocket = (url: string, handlers: TextSocketHandlers) => TextSocket;
+
+/** Cryptography that the mesh uses: the runtime's WebCrypto, or the simulator's. */
+export interface MeshCrypto {
+  readonly subtle: SubtleCrypto;
+  /** `length` random bytes of cryptographic quality. */
+  randomBytes(length: number): Uint8Array<ArrayBuffer>;
+}

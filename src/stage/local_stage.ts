@@ -18,6 +18,7 @@ import { StageBuffers } from "./stage_buffers.ts";
 import { stageDispatches, type StageParts } from "./stage_dispatches.ts";
 import type { StageLimits } from "./stage_limits.ts";
 import { loadStageWeights, type StageWeights } from "./stage_weights.ts";
+import { checkWeights } from "./weight_answer.ts";
 import { type LoadProgress, WeightLoader } from "./weight_loader.ts";
 
 /** What a LocalStage is made from. */
@@ -109,6 +110,15 @@ export class LocalStage implements Stage {
       weightBytes: this.#loader.allocatedBytes,
       bufferBytes: this.#buffers.allocatedBytes,
     };
+  }
+
+  /**
+   * Has the device compute rows of every weight and compares them with the model's bytes. Throws a
+   * KnownAnswerError, or the signal's reason.
+   */
+  async checkWeights(signal?: AbortSignal): Promise<void> {
+    const { context } = this.#options;
+    await checkWeights(this.#loader.answers, { context, kernels: this.#parts.kernels, signal });
   }
 
   async forward(batch: Batch, hidden: Float32Array | null): Promise<StageOutput> {

@@ -4,6 +4,7 @@ import type { GpuContext } from "../gpu/context.ts";
 import type { Weight, WeightPart } from "../gpu/weight.ts";
 import type { MatrixTensors, VectorTensors } from "../models/architecture.ts";
 import { type ModelSource, requireTensor } from "../weights/model_source.ts";
+import { type RowAnswer, rowAnswers, type WeightAnswer } from "./weight_answer.ts";
 import { chunkRows, type PartPlan, planParts, type RowRange } from "./weight_plan.ts";
 
 /** Bytes read from the model at a time; host memory stays a few times this, whatever the model. */
@@ -27,6 +28,7 @@ export class WeightLoader {
   readonly #source: ModelSource;
   readonly #options: WeightLoaderOptions;
   readonly #buffers: GPUBuffer[] = [];
+  readonly #answers: WeightAnswer[] = [];
   #loadedBytes = 0;
   #unflushedBytes = 0;
 
@@ -34,6 +36,11 @@ export class WeightLoader {
     this.#context = context;
     this.#source = source;
     this.#options = options;
+  }
+
+  /** What some rows of every weight so far must compute. */
+  get answers(): readonly WeightAnswer[] {
+    return this.#answers;
   }
 
   /** Bytes of GPU memory allocated so far. */
@@ -59,8 +66,11 @@ export class WeightLoader {
       );
     }
     const parts: WeightPart[] = [];
-    for (const part of plan.parts) parts.push(await this.#part(part, numCols));
-    return { numRows, numCols, parts };
+    const rows: RowAnswer[] = [];
+    for (const part of plan.parts) parts.push(await this.#part(part, numCols, rows));
+    const weight = { numRows, numCols, parts };
+    this.#answers.push({ name: names.join(" + "), weight, rows });
+    return weight;
   }
 
   /** Loads tensors of one dimension end to end, widened to f32. Throws like `matrix`. */
@@ -80,7 +90,14 @@ export class WeightLoader {
       throw new RangeError(`Tensors "${names.join('", "')}" make [${at}], expected [${length}]`);
     }
     const buffer = await this.#allocate(names.join(" + "), values.byteLength);
-    await this.#upload(buffer, 0, new Uint8Array(values.buffer));
+    const bytes = new Uint8Array(values.buffer);
+    await this.#upload(buffer, 0, bytes);
+    const row = { format: "f32", startRow: 0, numRows: 1 } as const;
+    this.#answers.push({
+      name: names.join(" + "),
+      weight: { numRows: 1, numCols: length, parts: [{ ...row, buffer, planeWords: [0] }] },
+      rows: rowAnswers(bytes, { ...row, numCols: length }),
+    });
     return buffer;
   }
 
@@ -89,7 +106,8 @@ export class WeightLoader {
     this.#buffers.length = 0;
   }
 
-  async #part(plan: PartPlan, numCols: number): Promise<WeightPart> {
+  /** Loads one part; `answers` gets some of its rows'. */
+  async #part(plan: PartPlan, numCols: number, answers: RowAnswer[]): Promise<WeightPart> {
     const starts: number[] = [];
     let sizeBytes = 0;
     for (const bytes of plan.planes) {
@@ -99,12 +117,15 @@ export class WeightLoader {
     const label = plan.ranges.map(({ tensor }) => tensor.name).join(" + ");
     const buffer = await this.#allocate(label, sizeBytes);
     const offsets = [...starts];
+    let { startRow } = plan;
     for (const chunk of chunksOf(plan, numCols)) {
       const numRows = chunk.endRow - chunk.startRow;
       const bytes = await this.#source.readTensor(chunk.tensor.name, {
         start: nativeBytes(plan.format, chunk.startRow, numCols),
         end: nativeBytes(plan.format, chunk.endRow, numCols),
       });
+      answers.push(...rowAnswers(bytes, { format: plan.format, startRow, numRows, numCols }));
+      startRow += numRows;
       const sizes = planeBytes(plan.format, numRows, numCols);
       for (const [plane, data] of repack(plan.format, bytes, numRows, numCols).entries()) {
         await this.#upload(buffer, offsets[plane] ?? 0, data);

@@ -35,6 +35,7 @@ export async function openGgufModel(
       tensors: index.tensors,
       unreadable: index.unreadable,
       readTensor: (tensorName, range) => index.read(tensorName, range),
+      fileOf: (tensorName) => index.fileOf(tensorName),
       readText: () => Promise.resolve(null),
       close: () => source.close(),
     };

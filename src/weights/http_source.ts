@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ByteSource } from "../formats/byte_source.ts";
+import type { ByteOrigin, ByteSource } from "../formats/byte_source.ts";
 import {
   FetchError,
   type HttpHead,
@@ -18,8 +18,15 @@ const PREFIX_BYTES = 256 * 1024;
 /** A file that cannot be had by range is kept in memory when it is no longer than this. */
 const MAX_WHOLE_BYTES = 64 * 1024 * 1024;
 
-/** Opens `url`. Throws a FetchError when it cannot be read by range and is too big to keep. */
-export async function openHttpSource(url: string, options: HttpOptions): Promise<ByteSource> {
+/**
+ * Opens `url`. Throws a FetchError when it cannot be read by range and is too big to keep. `origin`
+ * stands where more is known than the URL tells.
+ */
+export async function openHttpSource(
+  url: string,
+  options: HttpOptions,
+  { origin: knownOrigin }: { origin?: ByteOrigin } = {},
+): Promise<ByteSource> {
   const name = withoutQuery(url);
   let head: HttpHead | null = null;
   const prefix = await collect(url, {
@@ -27,28 +34,30 @@ export async function openHttpSource(url: string, options: HttpOptions): Promise
     end: PREFIX_BYTES,
     onHead: (answer) => head = answer,
   }, options);
-  const { totalBytes, isPartial } = head!;
+  const { totalBytes, isPartial, etag } = head!;
+  const origin = knownOrigin ?? urlOrigin(url, { etag, headers: options.headers });
   if (totalBytes === null && !isPartial && prefix.length < PREFIX_BYTES) {
-    return new MemorySource(name, prefix);
+    return new MemorySource(name, prefix, { origin });
   }
   if (totalBytes === null) {
     throw new FetchError(`"${name}" does not tell its size: download it and pass its path`, {
       status: 200,
     });
   }
-  if (prefix.length === totalBytes) return new MemorySource(name, prefix);
+  if (prefix.length === totalBytes) return new MemorySource(name, prefix, { origin });
   if (!isPartial) {
     if (totalBytes > MAX_WHOLE_BYTES) {
       throw new FetchError(`"${name}" is not served by range: download it and pass its path`, {
         status: 200,
       });
     }
-    return new MemorySource(name, await collect(url, { start: 0, end: totalBytes }, options));
+    const bytes = await collect(url, { start: 0, end: totalBytes }, options);
+    return new MemorySource(name, bytes, { origin });
   }
-  const { etag } = head!;
   return {
     name,
     size: totalBytes,
+    origin,
     read: async (start, end) => {
       if (start < 0 || end < start || end > totalBytes) {
         throw new RangeError(
@@ -63,6 +72,22 @@ export async function openHttpSource(url: string, options: HttpOptions): Promise
       return await collect(url, { start, end, onHead }, options);
     },
     close: () => Promise.resolve(),
+  };
+}
+
+/** What a URL says of its bytes. One with a query, a password or a header may be for its owner only. */
+export function urlOrigin(
+  url: string,
+  { etag, headers = {} }: {
+    etag: string | null;
+    headers?: Readonly<Record<string, string>> | undefined;
+  },
+): ByteOrigin {
+  const { origin, pathname, search, username, password } = new URL(url);
+  const isPublic = search + username + password === "" && Object.keys(headers).length === 0;
+  return {
+    urls: isPublic ? [origin + pathname] : [],
+    version: etag === null ? null : `${origin}${pathname} ${etag}`,
   };
 }
 

@@ -7,8 +7,10 @@
 import type { Store } from "../platform/platform.ts";
 import { chooseWeights, TEXT_FILES, type WeightChoice } from "./choose_weights.ts";
 import { download, type DownloadProgress } from "./download.ts";
+import type { ByteOrigin } from "../formats/byte_source.ts";
 import { openGgufModel } from "./gguf_model.ts";
-import type { HttpOptions } from "./http_range.ts";
+import { FetchError, type HttpOptions } from "./http_range.ts";
+import { openHttpSource } from "./http_source.ts";
 import {
   cachedCommit,
   cachedFiles,
@@ -27,7 +29,7 @@ import {
   type HubRepo,
   listHubFiles,
 } from "./hub_client.ts";
-import { readTextFile, storeFiles } from "./model_files.ts";
+import { type ModelFiles, readTextFile, storeFiles } from "./model_files.ts";
 import type { ModelSource } from "./model_source.ts";
 import {
   INDEX_FILE,
@@ -53,13 +55,16 @@ export interface HubOptions extends HubAccess {
 /** What a download needs beside the hub's own options. */
 export interface HubTransport extends HttpOptions {
   readonly onProgress?: (progress: DownloadProgress) => void;
+  /** Downloads nothing: what the cache lacks is read by range. */
+  readonly isHeaderOnly?: boolean;
 }
 
 /** Opens the model from the cache alone; null when something of it is missing there. */
 export async function openCachedHubModel(
   spec: HubModelSpec,
-  { cache }: HubOptions,
+  hub: HubOptions,
 ): Promise<ModelSource | null> {
+  const { cache } = hub;
   const commit = await cachedCommit(cache, spec);
   if (commit === null) return null;
   const names = await cachedFiles(cache, spec, commit);
@@ -67,7 +72,7 @@ export async function openCachedHubModel(
   if (!choice) return null;
   const shards = choice.type === "sharded" ? await shardsOf(spec, commit, cache) : [];
   if (shards.some((shard) => !names.includes(shard))) return null;
-  return await openSnapshot(spec, { commit, choice, cache });
+  return await openFiles(spec, choice, snapshotFiles(spec, commit, hub));
 }
 
 /**
@@ -91,6 +96,17 @@ export async function openHubModel(
   const listing = await listHubFiles(spec, hub, transport);
   const choice = chooseWeights(listing.files.map(({ path }) => path), spec.file);
   if (!choice) throw nothingToRun(spec, listing);
+  const { commit } = listing;
+  if (transport.isHeaderOnly) {
+    return await openFiles(
+      spec,
+      choice,
+      remoteFiles({ id: spec.id, revision: commit }, {
+        hub,
+        transport,
+      }),
+    );
+  }
   const fetchFile = (path: string) => fetchHubFile(spec, { path, listing, hub, transport });
 
   // Weights come last: a snapshot that has them has everything.
@@ -100,13 +116,13 @@ export async function openHubModel(
     for (const { path } of listing.files) if (TEXT_FILES.includes(path)) await fetchFile(path);
     if (choice.type === "sharded") {
       await fetchFile(INDEX_FILE);
-      for (const shard of await shardsOf(spec, listing.commit, hub.cache)) await fetchFile(shard);
+      for (const shard of await shardsOf(spec, commit, hub.cache)) await fetchFile(shard);
     } else {
       await fetchFile(SINGLE_FILE);
     }
   }
-  await rememberCommit(hub.cache, spec, listing.commit);
-  return await openSnapshot(spec, { commit: listing.commit, choice, cache: hub.cache });
+  await rememberCommit(hub.cache, spec, commit);
+  return await openFiles(spec, choice, snapshotFiles(spec, commit, hub));
 }
 
 async function fetchHubFile(
@@ -145,16 +161,54 @@ async function fetchHubFile(
   }
 }
 
-async function openSnapshot(
+async function openFiles(
   spec: HubModelSpec,
-  { commit, choice, cache }: { commit: string; choice: WeightChoice; cache: Store },
+  choice: WeightChoice,
+  files: ModelFiles,
 ): Promise<ModelSource> {
-  const files = storeFiles(cache, { prefix: snapshotPrefix(spec, commit), name: spec.id });
   if (choice.type !== "gguf") return await openSafetensorsModel(files, { name: spec.id });
   const source = await files.open(choice.file);
-  if (!source) throw new Error(`The cache lost "${choice.file}"`);
+  if (!source) throw new Error(`"${files.name}" lost its "${choice.file}"`);
   const name = spec.file === null ? spec.id : `${spec.id}:${spec.file}`;
   return await openGgufModel(source, { name });
+}
+
+/** A commit in the cache. */
+function snapshotFiles(spec: HubModelSpec, commit: string, hub: HubOptions): ModelFiles {
+  const repo = { id: spec.id, revision: commit };
+  return storeFiles(hub.cache, {
+    prefix: snapshotPrefix(spec, commit),
+    name: spec.id,
+    originOf: (path) => hubOrigin(repo, path, hub),
+  });
+}
+
+/** A commit on the hub, read by range. */
+function remoteFiles(
+  repo: HubRepo,
+  { hub, transport }: { hub: HubOptions; transport: HubTransport },
+): ModelFiles {
+  return {
+    name: repo.id,
+    open: async (path) => {
+      const http = { ...transport, headers: hubHeaders(hub) };
+      const origin = hubOrigin(repo, path, hub);
+      try {
+        return await openHttpSource(hubFileUrl(repo, path, hub), http, { origin });
+      } catch (error) {
+        if (error instanceof FetchError && error.status === 404) return null;
+        throw asHubError(error, repo, hub);
+      }
+    },
+  };
+}
+
+/** The same for a file of the cache and of the hub: a commit never changes. */
+function hubOrigin(repo: HubRepo, path: string, hub: HubOptions): ByteOrigin {
+  return {
+    urls: hub.isOffline ? [] : [hubFileUrl(repo, path, hub)],
+    version: `${repo.id} ${repo.revision} ${path}`,
+  };
 }
 
 /** Shard names in the cached index. */

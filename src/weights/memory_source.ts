@@ -3,16 +3,18 @@
  *
  * @module
  */
-import type { ByteSource } from "../formats/byte_source.ts";
+import type { ByteOrigin, ByteSource } from "../formats/byte_source.ts";
 
 /** A ByteSource over `bytes`, which must not change. */
 export class MemorySource implements ByteSource {
   readonly name: string;
+  readonly origin?: ByteOrigin;
   readonly #bytes: Uint8Array;
 
-  constructor(name: string, bytes: Uint8Array) {
+  constructor(name: string, bytes: Uint8Array, { origin }: { origin?: ByteOrigin } = {}) {
     this.name = name;
     this.#bytes = bytes;
+    if (origin) this.origin = origin;
   }
 
   get size(): number {

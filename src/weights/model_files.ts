@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ByteSource } from "../formats/byte_source.ts";
+import type { ByteOrigin, ByteSource } from "../formats/byte_source.ts";
 import { FormatError } from "../formats/format_error.ts";
 import type { Store } from "../platform/platform.ts";
 import { FetchError, type HttpOptions } from "./http_range.ts";
@@ -21,14 +21,25 @@ export interface ModelFiles {
 /** Longest text beside a model: the largest tokenizer.json is a third of it. */
 const MAX_TEXT_BYTES = 100_000_000;
 
-/** The files below `prefix` (empty, or with a slash at its end) of a store. */
+/**
+ * The files below `prefix` (empty, or with a slash at its end) of a store. `originOf` says where a
+ * file was downloaded from.
+ */
 export function storeFiles(
   store: Store,
-  { prefix, name }: { prefix: string; name: string },
+  { prefix, name, originOf }: {
+    prefix: string;
+    name: string;
+    originOf?: (fileName: string) => ByteOrigin;
+  },
 ): ModelFiles {
   return {
     name,
-    open: (fileName) => openStoreSource(store, prefix + fileName, { name: `${name}/${fileName}` }),
+    open: (fileName) =>
+      openStoreSource(store, prefix + fileName, {
+        name: `${name}/${fileName}`,
+        ...(originOf && { origin: originOf(fileName) }),
+      }),
   };
 }
 

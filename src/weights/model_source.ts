@@ -5,6 +5,7 @@
  * @module
  */
 import type { HfConfig } from "../core.ts";
+import type { ByteSource } from "../formats/byte_source.ts";
 import { FormatError } from "../formats/format_error.ts";
 import type { GgufMetadata } from "../formats/gguf_value.ts";
 import type { TensorEntry } from "../formats/tensor_entry.ts";
@@ -24,6 +25,8 @@ export interface ModelSource {
   readonly unreadable: ReadonlyMap<string, string>;
   /** The tensor's native bytes, or those at `range` within it. Throws for a name not in `tensors`. */
   readTensor(name: string, range?: { start: number; end: number }): Promise<Uint8Array>;
+  /** The file that a tensor's entry speaks of; null where there is none, or no such tensor. */
+  fileOf(name: string): ByteSource | null;
   /** A file beside the weights, such as "tokenizer.json"; null when there is none. */
   readText(fileName: string): Promise<string | null>;
   close(): Promise<void>;

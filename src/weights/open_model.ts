@@ -30,6 +30,11 @@ export interface OpenModelOptions extends HubTransport {
   readonly hub: HubOptions;
   /** Where models from URLs stay; null to read them by range and keep nothing. */
   readonly urlCache: Store | null;
+  /**
+   * Downloads no weights: what is not on this machine is read by range, for those who only hand
+   * out its parts.
+   */
+  readonly isHeaderOnly?: boolean;
   /** The default model's second way; null where no program can be run. */
   readonly wheel: WheelOptions | null;
   /** Told what the user should know, in one line. */

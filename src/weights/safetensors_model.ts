@@ -73,6 +73,7 @@ export async function openSafetensorsModel(
     tensors: index.tensors,
     unreadable: index.unreadable,
     readTensor: (tensorName, range) => index.read(tensorName, range),
+    fileOf: (tensorName) => index.fileOf(tensorName),
     readText: (fileName) => readTextFile(files, fileName),
     close,
   };

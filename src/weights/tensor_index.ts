@@ -23,6 +23,11 @@ export class TensorIndex {
     }
   }
 
+  /** The file that holds the tensor; null when there is no such tensor. */
+  fileOf(name: string): ByteSource | null {
+    return this.#sources.get(name) ?? null;
+  }
+
   /** Bytes of the tensor, or those at `range` within it. Throws a RangeError. */
   async read(
     name: string,

@@ -9,7 +9,7 @@ import type { Store } from "../platform/platform.ts";
 import { download, type DownloadProgress } from "./download.ts";
 import { openGgufModel } from "./gguf_model.ts";
 import { FetchError, type HttpOptions } from "./http_range.ts";
-import { openHttpSource } from "./http_source.ts";
+import { openHttpSource, urlOrigin } from "./http_source.ts";
 import { type ModelFiles, urlFiles } from "./model_files.ts";
 import { modelNameOf } from "./model_spec.ts";
 import type { ModelSource } from "./model_source.ts";
@@ -21,6 +21,8 @@ import { openStoreSource } from "./store_source.ts";
 export interface UrlTransport extends HttpOptions {
   /** Where downloads stay; null to read by range and keep nothing. */
   readonly cache: Store | null;
+  /** Reads by range what the cache lacks, and keeps nothing of it. */
+  readonly isHeaderOnly?: boolean;
   readonly onProgress?: (progress: DownloadProgress) => void;
 }
 
@@ -58,7 +60,7 @@ function cachedFiles(url: string, transport: UrlTransport & { cache: Store }): M
 
 async function openCached(
   url: string,
-  { cache, onProgress, ...http }: UrlTransport & { cache: Store },
+  { cache, onProgress, isHeaderOnly = false, ...http }: UrlTransport & { cache: Store },
 ): Promise<ByteSource> {
   const { origin, pathname } = new URL(url);
   const hash = new Sha256();
@@ -67,6 +69,7 @@ async function openCached(
   const file = decodePath(pathname.split("/").at(-1) ?? "");
   const key = `urls/${hash.digest().slice(0, 16)}/${file.replaceAll(/[^\w.-]/g, "_")}`;
   if (await cache.size(key) === null) {
+    if (isHeaderOnly) return await openHttpSource(url, http);
     await download({
       url,
       file,
@@ -76,7 +79,10 @@ async function openCached(
       ...(onProgress ? { onProgress } : {}),
     }, http);
   }
-  const source = await openStoreSource(cache, key, { name: origin + pathname });
+  const source = await openStoreSource(cache, key, {
+    name: origin + pathname,
+    origin: urlOrigin(url, { etag: null, headers: http.headers }),
+  });
   if (!source) throw new Error(`The cache lost "${key}"`);
   return source;
 }

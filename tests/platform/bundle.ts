@@ -1,5 +1,5 @@
 import { build } from "vite";
-import { wgslAsText } from "./wgsl_as_text.ts";
+import { wgslAsText } from "../../web/wgsl_as_text.ts";
 
 /** Bundles a file of the tests into one ES module; only npm `webgpu` stays an import. */
 export async function bundle(entry: URL): Promise<string> {

@@ -17,6 +17,7 @@ function source(onRead: (bytes: number) => void): ModelSource {
     gguf: null,
     tensors: new Map([["w", { ...entry, byteLength }]]),
     unreadable: new Map(),
+    fileOf: () => null,
     readTensor: (_, range = { start: 0, end: byteLength }) => {
       onRead(range.end - range.start);
       return Promise.resolve(new Uint8Array(range.end - range.start));
