@@ -12,7 +12,10 @@ const PROMPT_TOKENS = 17;
  * Runs each kind of batch once, so that no request waits for a shader to compile. What it leaves in
  * the KV cache is overwritten before anyone reads it: call it before the first sequence.
  */
-export async function warmUp(pipeline: Pipeline, limits: StageLimits): Promise<void> {
+export async function warmUp(
+  pipeline: Pick<Pipeline, "forward">,
+  limits: StageLimits,
+): Promise<void> {
   const { maxSequences, numBlocks, maxBatchTokens, maxModelLength } = limits;
   const mostSequences = Math.min(maxSequences, numBlocks, maxBatchTokens);
   for (const size of DECODE_SIZES) {

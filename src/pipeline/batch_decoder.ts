@@ -1,0 +1,177 @@
+import type { Batch, BatchSlice, PenaltyRequest, SampleRequest } from "../core.ts";
+import { BLOCK_SIZE } from "../core.ts";
+import type { StageLimits } from "../stage/stage_limits.ts";
+import {
+  ALL_FLAGS,
+  HAS_OPTIONS,
+  HAS_PENALTIES,
+  HAS_SAMPLE,
+  MAX_REMEMBERED,
+  RESTARTS_COUNTS,
+  WANTS_LOGITS,
+} from "./batch_wire.ts";
+import { WireError, WireReader } from "./wire_reader.ts";
+
+type Options = Omit<SampleRequest, "tokenIndex" | "penalties" | "wantsLogits"> & {
+  readonly penalties: Pick<PenaltyRequest, "presence" | "frequency" | "repetition"> | null;
+};
+
+interface KnownState {
+  blockTable: Uint32Array;
+  /** Positions [0, numTokens) have been computed here, or were when the sequence came. */
+  numTokens: number;
+  options: Options | null;
+  counts: Map<number, number> | null;
+}
+
+/** What a stage reads from a frame: the batch, without token ids unless `tokenIds` are given. */
+export interface EncodedBatch {
+  readonly stepId: number;
+  readonly meta: Uint8Array;
+  /** Of all slices, end to end; null for a stage that has no embedding. */
+  readonly tokenIds: Uint32Array | null;
+}
+
+/** Rebuilds the batches of one pipeline from what a BatchEncoder wrote. */
+export class BatchDecoder {
+  readonly #limits: StageLimits;
+  readonly #known = new Map<number, KnownState>();
+
+  constructor(limits: StageLimits) {
+    this.#limits = limits;
+  }
+
+  /**
+   * Decodes the next batch. Throws a WireError when the bytes are damaged, a batch before it was
+   * lost, or it exceeds the stage's limits; the sequences of such a batch are in doubt from there
+   * on.
+   */
+  decode({ stepId, meta, tokenIds }: EncodedBatch): Batch {
+    const reader = new WireReader(meta);
+    for (const id of reader.u32s(reader.u32())) this.#known.delete(id);
+    const numSlices = reader.u32();
+    if (numSlices > this.#limits.maxSequences) {
+      throw new WireError(`${numSlices} slices exceed the limit of ${this.#limits.maxSequences}`);
+    }
+    const slices: BatchSlice[] = [];
+    let firstToken = 0;
+    for (let i = 0; i < numSlices; i++) {
+      const slice = this.#slice(reader, tokenIds?.subarray(firstToken) ?? null);
+      firstToken += slice.tokenIds.length;
+      if (firstToken > this.#limits.maxBatchTokens) {
+        throw new WireError(`The batch exceeds ${this.#limits.maxBatchTokens} tokens`);
+      }
+      slices.push(slice);
+    }
+    reader.end();
+    if (tokenIds !== null && tokenIds.length !== firstToken) {
+      throw new WireError(`${tokenIds.length} token ids came for ${firstToken} tokens`);
+    }
+    return { stepId, slices };
+  }
+
+  #slice(reader: WireReader, tokenIds: Uint32Array | null): BatchSlice {
+    const sequenceId = reader.u32();
+    const startPosition = reader.u32();
+    const numTokens = reader.u32();
+    const flags = reader.u32();
+    const end = startPosition + numTokens;
+    if ((flags & ~ALL_FLAGS) !== 0) throw new WireError(`Flags ${flags} are unknown`);
+    if (numTokens === 0 || end > this.#limits.maxModelLength) {
+      throw new WireError(`Positions [${startPosition}, ${end}) are outside every sequence`);
+    }
+    const state = this.#state(sequenceId);
+    if (state.numTokens > 0 && startPosition > state.numTokens) {
+      throw new WireError(
+        `Sequence ${sequenceId} goes on at ${startPosition}, but ends at ${state.numTokens} here`,
+      );
+    }
+    this.#readBlocks(reader, state, Math.ceil(end / BLOCK_SIZE));
+    state.numTokens = end;
+    const slice = {
+      sequenceId,
+      startPosition,
+      tokenIds: tokenIds === null ? new Uint32Array(numTokens) : tokenIds.slice(0, numTokens),
+      blockTable: state.blockTable,
+    };
+    if ((flags & HAS_SAMPLE) === 0) return slice;
+    return { ...slice, sample: readSample(reader, state, flags) };
+  }
+
+  #state(sequenceId: number): KnownState {
+    const known = this.#known.get(sequenceId);
+    if (known !== undefined) return known;
+    if (this.#known.size >= MAX_REMEMBERED) {
+      throw new WireError(`More than ${MAX_REMEMBERED} sequences are open`);
+    }
+    const state: KnownState = {
+      blockTable: new Uint32Array(0),
+      numTokens: 0,
+      options: null,
+      counts: null,
+    };
+    this.#known.set(sequenceId, state);
+    return state;
+  }
+
+  #readBlocks(reader: WireReader, state: KnownState, numBlocks: number): void {
+    const numKept = reader.u32();
+    const newBlocks = reader.u32s(reader.u32());
+    if (numKept > state.blockTable.length || numKept + newBlocks.length !== numBlocks) {
+      throw new WireError(
+        `${numKept} of ${state.blockTable.length} known blocks and ${newBlocks.length} new ones ` +
+          `do not make ${numBlocks}: a batch was lost`,
+      );
+    }
+    const blockTable = new Uint32Array(numBlocks);
+    blockTable.set(state.blockTable.subarray(0, numKept));
+    blockTable.set(newBlocks, numKept);
+    state.blockTable = blockTable;
+  }
+}
+
+function readSample(reader: WireReader, state: KnownState, flags: number): SampleRequest {
+  const tokenIndex = reader.u32();
+  const hasPenalties = (flags & HAS_PENALTIES) !== 0;
+  if ((flags & HAS_OPTIONS) !== 0) state.options = readOptions(reader, hasPenalties);
+  const { options } = state;
+  if (options === null || (options.penalties !== null) !== hasPenalties) {
+    throw new WireError("The sampling options are unknown: a batch was lost");
+  }
+  const { penalties, ...rest } = options;
+  const sample = {
+    ...rest,
+    tokenIndex,
+    ...((flags & WANTS_LOGITS) !== 0 && { wantsLogits: true }),
+  };
+  if (penalties === null) {
+    state.counts = null;
+    return sample;
+  }
+  if ((flags & RESTARTS_COUNTS) !== 0) state.counts = new Map();
+  const { counts } = state;
+  if (counts === null) throw new WireError("The token counts are unknown: a batch was lost");
+  const changes = reader.u32s(reader.u32() * 2);
+  for (let i = 0; i < changes.length; i += 2) counts.set(changes[i] ?? 0, changes[i + 1] ?? 0);
+  return {
+    ...sample,
+    penalties: {
+      ...penalties,
+      tokenIds: Uint32Array.from(counts.keys()),
+      outputCounts: Uint32Array.from(counts.values()),
+    },
+  };
+}
+
+function readOptions(reader: WireReader, hasPenalties: boolean): Options {
+  return {
+    temperature: reader.f64(),
+    topP: reader.f64(),
+    minP: reader.f64(),
+    topK: reader.u32(),
+    seed: reader.u32(),
+    penalties: hasPenalties
+      ? { presence: reader.f64(), frequency: reader.f64(), repetition: reader.f64() }
+      : null,
+  };
+}

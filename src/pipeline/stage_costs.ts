@@ -1,0 +1,100 @@
+/** What a model's layers weigh. Sizes in bytes. */
+export interface PlacedModel {
+  readonly numLayers: number;
+  /** Stored bytes of each layer's tensors. */
+  readonly layerBytes: readonly number[];
+  readonly kvBytesPerLayer: number;
+  /** Buffers of a stage beside weights and KV. */
+  readonly scratchBytes: number;
+  readonly embeddingBytes: number;
+  /** Final norm and output matrix, which a tied model counts here too. */
+  readonly headBytes: number;
+  /** The head reuses the embedding's matrix where one peer holds both. */
+  readonly isTied: boolean;
+}
+
+/** What a peer lends, as it measured itself. */
+export interface PlacedPeer {
+  readonly id: string;
+  readonly memoryBytes: number;
+  /** Memory bandwidth: what a decode step is bound by. */
+  readonly readGBps: number;
+}
+
+/** A run of layers on one peer. */
+export interface Span {
+  /** Index of the peer. */
+  readonly peer: number;
+  readonly startLayer: number;
+  readonly endLayer: number;
+}
+
+/**
+ * Memory and time of any run of layers on any peer. A stage that starts at layer 0 holds the
+ * embedding, one that ends at the last layer the head.
+ */
+export class StageCosts {
+  readonly numLayers: number;
+  readonly numPeers: number;
+  readonly #model: PlacedModel;
+  readonly #peers: readonly PlacedPeer[];
+  /** Bytes of the layers before each one, [numLayers + 1]. */
+  readonly #bytesBefore: readonly number[];
+
+  constructor(model: PlacedModel, peers: readonly PlacedPeer[]) {
+    this.numLayers = model.numLayers;
+    this.numPeers = peers.length;
+    this.#model = model;
+    this.#peers = peers;
+    const before = [0];
+    for (const bytes of model.layerBytes) before.push((before.at(-1) ?? 0) + bytes);
+    this.#bytesBefore = before;
+  }
+
+  /** Memory that a stage needs on any peer. */
+  memoryBytes({ startLayer, endLayer }: Omit<Span, "peer">): number {
+    const { kvBytesPerLayer, scratchBytes, embeddingBytes, headBytes, isTied } = this.#model;
+    const embedding = startLayer === 0 ? embeddingBytes : 0;
+    const head = endLayer === this.numLayers ? headBytes : 0;
+    return this.#layerBytes(startLayer, endLayer) + (endLayer - startLayer) * kvBytesPerLayer +
+      scratchBytes + (isTied ? Math.max(embedding, head) : embedding + head);
+  }
+
+  /** Time to read all weights of a stage once: what a decode step takes, in ms. */
+  timeMs({ peer, startLayer, endLayer }: Span): number {
+    const head = endLayer === this.numLayers ? this.#model.headBytes : 0;
+    const bytesPerMs = (this.#peers[peer]?.readGBps ?? 0) * 1e6;
+    return (this.#layerBytes(startLayer, endLayer) + head) / bytesPerMs;
+  }
+
+  /** The stage fits in the peer's memory and takes at most `limitMs`. */
+  fits(span: Span, limitMs: number): boolean {
+    return this.memoryBytes(span) <= (this.#peers[span.peer]?.memoryBytes ?? 0) &&
+      this.timeMs(span) <= limitMs;
+  }
+
+  /**
+   * End of the longest stage that starts at `startLayer` and leaves the last layer to others;
+   * `startLayer` when the peer can hold none.
+   */
+  reach(peer: number, { startLayer, limitMs }: { startLayer: number; limitMs: number }): number {
+    let reached = startLayer;
+    let beyond = this.numLayers;
+    while (beyond - reached > 1) {
+      const endLayer = (reached + beyond) >> 1;
+      if (this.fits({ peer, startLayer, endLayer }, limitMs)) reached = endLayer;
+      else beyond = endLayer;
+    }
+    return reached;
+  }
+
+  /** Time that no placement can beat: all weights over the bandwidth of all peers, in ms. */
+  leastMs(): number {
+    const gbps = this.#peers.reduce((sum, peer) => sum + peer.readGBps, 0);
+    return (this.#layerBytes(0, this.numLayers) + this.#model.headBytes) / (gbps * 1e6);
+  }
+
+  #layerBytes(startLayer: number, endLayer: number): number {
+    return (this.#bytesBefore[endLayer] ?? 0) - (this.#bytesBefore[startLayer] ?? 0);
+  }
+}
