@@ -1,38 +1,66 @@
 /**
- * The role that answers HTTP: it loads a model as a pipeline, owns the engine and the text side.
+ * The role that answers HTTP: it opens a model, gives its layers to peers, owns the engine and the
+ * text side.
  *
  * @module
  */
+import { Cluster } from "./cluster/cluster.ts";
+import { clusterStatus } from "./cluster/cluster_status.ts";
+import { ManifestShelf } from "./cluster/manifest_shelf.ts";
+import type { ClusterStatus, JoinInstructions } from "./cluster/status.ts";
 import { BLOCK_SIZE, type ModelConfig } from "./core.ts";
 import { Engine } from "./engine.ts";
-import type { GpuContext } from "./gpu/context.ts";
-import type { Tuning } from "./kernels/tuning.ts";
-import { type ModelText, readJson, readModelText } from "./model_text.ts";
-import { loadLocalPipeline } from "./local_pipeline.ts";
+import type { Mesh } from "./mesh/mesh.ts";
+import { readJson, readModelText } from "./model_text.ts";
+import { architectureOf } from "./models/registry.ts";
+import type { HiddenType } from "./pipeline/hidden_wire.ts";
+import { RateMeter } from "./pipeline/rate_meter.ts";
 import { warmUp } from "./pipeline/warm_up.ts";
-import type { Clock, Rng } from "./platform/platform.ts";
-import { createServer, type Server } from "./server/server.ts";
+import type { Clock, MeshCrypto, Rng } from "./platform/platform.ts";
 import { readGenerationConfig } from "./server/generation_config.ts";
+import type { ServerOptions } from "./server/options.ts";
+import { createServer, type Server } from "./server/server.ts";
+import { modelCosts } from "./stage/model_costs.ts";
 import type { StageLimits } from "./stage/stage_limits.ts";
+import { ModelShare } from "./weights/model_share.ts";
 import type { ModelSource } from "./weights/model_source.ts";
 
 /** What a coordinator runs on. */
 export interface CoordinatorOptions {
-  readonly context: GpuContext;
-  readonly tuning: Tuning;
+  /** Becomes the coordinator's own, once it has started. */
   readonly source: ModelSource;
-  /** Stages that the layers are split over, all in this process. */
-  readonly numStages: number;
+  /** Where peers come from; links to those of this process are adopted by it. Stays the caller's. */
+  readonly mesh: Mesh;
   readonly limits: CapacityOptions;
+  readonly placement?: PlacementOptions;
   readonly clock: Clock;
   readonly rng: Rng;
+  readonly crypto: MeshCrypto;
   /** The wall clock's date, for chat templates and `created`. */
   readonly now: () => Date;
   readonly version: string;
+  /** For the peers' owners. */
+  readonly name: string;
+  /** Peers of this process, for the status. */
+  readonly localIds?: ReadonlySet<string>;
   /** Names beside the source's that requests may use. */
   readonly aliases?: readonly string[];
-  readonly onProgress?: (loadedBytes: number) => void;
-  readonly signal?: AbortSignal;
+  /** How to join; null for a mesh that nobody can join. */
+  readonly join?: () => JoinInstructions;
+  /** What the HTTP side is given beside the engine. */
+  readonly http?: Pick<ServerOptions, "access" | "closing" | "corsOrigins" | "maxWaiting" | "page">;
+  readonly onNotice?: (text: string) => void;
+}
+
+/** How layers are given out and computed. */
+export interface PlacementOptions {
+  /** Layers are given out only when this many peers are there; 1 unless given. */
+  readonly minPeers?: number;
+  /** Null leaves it to each device. */
+  readonly isDeterministic?: boolean | null;
+  readonly useF16Kv?: boolean | null;
+  /** f32 unless given: the tokens of one machine, bit for bit. */
+  readonly hiddenType?: HiddenType;
 }
 
 /** How much runs at once. Counts of tokens, unless said otherwise. */
@@ -53,73 +81,110 @@ export const DEFAULT_CAPACITY: CapacityOptions = {
   maxSequences: 32,
 };
 
+/** Requests are held this long while there is no pipeline. */
+const STALL_MS = 30_000;
+const WATCH_MS = 1_000;
+
 /** A running coordinator. */
 export interface Coordinator {
   readonly server: Server;
   readonly engine: Engine;
-  readonly text: ModelText;
+  readonly cluster: Cluster;
   readonly config: ModelConfig;
-  /** GPU memory of the weights, over all stages. */
-  readonly weightBytes: number;
-  /** Ends all sequences, frees the GPU and closes the source. */
+  status(): ClusterStatus;
+  /** Ends all sequences and closes the source; the mesh stays the caller's. */
   close(): Promise<void>;
 }
 
+/** There has been no pipeline for too long. */
+export class NoPipelineError extends Error {
+  override readonly name = "NoPipelineError";
+  readonly status = 503;
+  readonly code = "no_pipeline";
+}
+
 /**
- * Loads the model and makes it answer. Throws a ModelConfigError, FormatError, TokenizerError or
- * GpuMemoryError that names the fix; nothing stays allocated then.
+ * Opens the model for its peers and answers for it. Peers may come and go. Throws a
+ * ModelConfigError, FormatError or TokenizerError that names the fix.
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { source } = options;
+  const { source, mesh, clock, rng, crypto, version, name } = options;
+  const placement = {
+    minPeers: 1,
+    isDeterministic: null,
+    useF16Kv: null,
+    hiddenType: "f32",
+    ...options.placement,
+  } as const;
   const text = await readModelText(source, options.now);
   const generation = readGenerationConfig(await readJson(source, "generation_config.json"));
-  let limits: StageLimits | null = null;
-  const { pipeline, stages, config } = await loadLocalPipeline({
-    ...options,
-    limits: (config) => limits = stageLimits(config, options.limits),
+  const architecture = architectureOf(source.hfConfig);
+  const config = architecture.readConfig(source.hfConfig);
+  const limits = stageLimits(config, options.limits);
+  const model = { architecture, config };
+  const isF16Kv = placement.useF16Kv === true;
+  const cluster = new Cluster({
+    ...{ mesh, name, version, limits, clock, ...placement },
+    model: { name: source.name, vocabSize: config.vocabSize },
+    shelf: new ManifestShelf({ share: new ModelShare(source), model, crypto }),
+    costs: modelCosts({ source, ...model, limits, isF16Kv }),
+    warmUp: (pipeline) => warmUp(pipeline, limits),
+    onNotice: (notice) => options.onNotice?.(notice),
   });
-  try {
-    const scheduler = limits ?? stageLimits(config, options.limits);
-    const engine = new Engine({ pipeline, scheduler, vocabSize: config.vocabSize });
-    await warmUp(pipeline, scheduler);
-    const server = createServer({
-      engine,
-      tokenizer: text.tokenizer,
-      chatTemplate: text.chatTemplate.exists ? text.chatTemplate : null,
-      model: {
-        id: source.name,
-        aliases: options.aliases ?? [],
-        vocabSize: config.vocabSize,
-        eosTokenIds: [
-          ...new Set([
-            ...generation.eosTokenIds,
-            ...config.eosTokenIds,
-            ...text.tokenizer.eosTokenIds,
-          ]),
-        ],
-      },
-      clock: options.clock,
-      rng: options.rng,
-      version: options.version,
-      defaults: generation.defaults,
-      dateMs: () => options.now().getTime(),
+  const engine = new Engine({ pipeline: cluster, scheduler: limits, vocabSize: config.vocabSize });
+  const throughput = new RateMeter();
+  const closing = new AbortController();
+  cluster.isBusy = () => engine.stats().numRunning + engine.stats().numWaiting > 0;
+  cluster.onPipeline = () => void engine.restart();
+  watchStalls({ cluster, engine, clock, throughput }, closing.signal);
+  const status = () =>
+    clusterStatus(cluster, {
+      coordinatorId: mesh.peerId,
+      model: source.name,
+      numLayers: config.numLayers,
+      localIds: options.localIds ?? new Set(),
+      stats: engine.stats(),
+      tokensPerS: throughput.perSecond,
     });
-    return {
-      server,
-      engine,
-      text,
-      config,
-      weightBytes: stages.reduce((total, stage) => total + stage.memory.weightBytes, 0),
-      close: async () => {
-        await engine.close();
-        pipeline.close();
-        await source.close();
+  const server = createServer({
+    engine,
+    tokenizer: text.tokenizer,
+    chatTemplate: text.chatTemplate.exists ? text.chatTemplate : null,
+    model: {
+      id: source.name,
+      aliases: options.aliases ?? [],
+      vocabSize: config.vocabSize,
+      eosTokenIds: [
+        ...new Set([
+          ...generation.eosTokenIds,
+          ...config.eosTokenIds,
+          ...text.tokenizer.eosTokenIds,
+        ]),
+      ],
+    },
+    ...{ clock, rng, version },
+    defaults: generation.defaults,
+    dateMs: () => options.now().getTime(),
+    isReady: () =>
+      cluster.numStages > 0 || cluster.epoch > 0 && cluster.condition.downMs < STALL_MS,
+    ...options.http,
+    ...(options.join && {
+      cluster: {
+        status,
+        onChange: (listener) => cluster.condition.onChange(listener),
+        join: options.join,
       },
-    };
-  } catch (error) {
-    pipeline.close();
-    throw error;
-  }
+    }),
+  });
+  return {
+    ...{ server, engine, cluster, config, status },
+    close: async () => {
+      closing.abort();
+      cluster.close();
+      await engine.close();
+      await source.close();
+    },
+  };
 }
 
 /** Limits of every stage for `capacity`: the cache holds at least one longest sequence. */
@@ -137,4 +202,33 @@ export function stageLimits(config: ModelConfig, capacity: CapacityOptions): Sta
     maxSequences,
     maxSamples: maxSequences,
   };
+}
+
+/** Requests that wait for a pipeline in vain are ended with the reason. */
+async function watchStalls(
+  { cluster, engine, clock, throughput }: {
+    readonly cluster: Cluster;
+    readonly engine: Engine;
+    readonly clock: Clock;
+    readonly throughput: RateMeter;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    while (true) {
+      await clock.sleep(WATCH_MS, signal);
+      throughput.record(engine.stats().numGeneratedTokens, clock.now());
+      if (cluster.condition.downMs < STALL_MS || !cluster.isBusy()) continue;
+      engine.failAll(
+        new NoPipelineError(
+          `No peers hold the whole model for ${
+            STALL_MS / 1000
+          } s (${cluster.condition.note}): try again ` +
+            "once they are back",
+        ),
+      );
+    }
+  } catch {
+    // Closed.
+  }
 }

@@ -4,10 +4,12 @@
  *
  * @module
  */
+import type { ClusterStatus, JoinInstructions } from "../cluster/status.ts";
 import type { FinishReason, SamplingParams } from "../core.ts";
 import type { Clock, Rng } from "../platform/platform.ts";
 import type { ChatMessage } from "../tokenizer/chat_message.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { ReadAsset } from "./page.ts";
 
 /** Everything `createServer()` is given. */
 export interface ServerOptions {
@@ -32,6 +34,31 @@ export interface ServerOptions {
   readonly corsOrigins?: readonly string[];
   /** Milliseconds since 1970, for `created`. */
   readonly dateMs?: () => number;
+  /** The mesh, under /cluster/; only for `access.ownOrigins`. */
+  readonly cluster?: ClusterView;
+  /** Files of the page that browsers get at `/`. */
+  readonly page?: ReadAsset;
+  readonly access?: AccessOptions;
+  /** Aborted when the server stops: ends what streams for ever. */
+  readonly closing?: AbortSignal;
+}
+
+/** Who may call. Pages of any origin may call /v1/, as `corsOrigins` allows. */
+export interface AccessOptions {
+  /** Origins that lead to this server, such as "https://localhost:8420". Asked at every request. */
+  readonly ownOrigins: () => readonly string[];
+  /** Bound to loopback, where any other Host is an attack: refused on every path. */
+  readonly isLoopback: boolean;
+  /** /v1/ and /cluster/ want one of these, if there are any. */
+  readonly apiKeys?: readonly string[];
+}
+
+/** The mesh as the endpoints show it. */
+export interface ClusterView {
+  status(): ClusterStatus;
+  /** Calls back after every change; returns how to stop. */
+  onChange(listener: () => void): () => void;
+  join(): JoinInstructions;
 }
 
 /** The model behind the endpoints. */

@@ -1,12 +1,15 @@
-import { type Context, Hono } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
+import { apiKey, type Caller, ownHost, ownPage } from "./access.ts";
 import { newId, nowSeconds, requireReady, type Service } from "./admission.ts";
 import { readJsonObject } from "./body.ts";
 import { chat } from "./chat.ts";
+import { clusterRoutes } from "./cluster_routes.ts";
 import { completions } from "./completions.ts";
 import { errorResponse, HttpError, toHttpError } from "./errors.ts";
 import { modelCard, requireModel } from "./models.ts";
 import type { ServerOptions } from "./options.ts";
+import { indexPage, pageAsset } from "./page.ts";
 import { RunningCompletions } from "./running.ts";
 import { isRequestId, parseStopRequest } from "./schema.ts";
 
@@ -14,21 +17,32 @@ const DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024;
 
 /** An HTTP server without a socket. */
 export interface Server {
-  fetch(request: Request): Promise<Response>;
+  fetch(request: Request, caller?: Caller): Promise<Response>;
 }
 
-/** The OpenAI endpoints in front of an engine. Nothing is shared between two servers. */
+/**
+ * The OpenAI endpoints in front of an engine, the mesh's state and the page. Nothing is shared
+ * between two servers.
+ */
 export function createServer(options: ServerOptions): Server {
   const service: Service = { options, running: new RunningCompletions() };
-  const app = new Hono();
-  app.use(allowOrigins(options));
+  const app = new Hono<{ Bindings: Caller }>();
   app.use(async (context, next) => {
     await next();
     if (context.res.headers.has("x-request-id")) return;
     context.header("x-request-id", headerId(context) ?? newId("req-", options));
   });
+  app.use(ownHost(options));
+  app.use(allowOrigins(options));
+  app.use("/cluster/*", ownPage(options));
+  const needsKey = apiKey(options);
+  app.use("/v1/*", needsKey);
+  app.use("/cluster/*", needsKey);
 
-  app.get("/", (context) => context.text(usage(new URL(context.req.url).origin, options)));
+  app.get("/", async (context) => {
+    const page = options.page && await indexPage(context.req.raw, options.page);
+    return page ?? context.text(usage(new URL(context.req.url).origin, options));
+  });
   app.get("/health", () => health(options));
   app.get("/version", (context) => context.json({ version: options.version }));
 
@@ -55,25 +69,33 @@ export function createServer(options: ServerOptions): Server {
     return context.json({ request_id, stopped: true });
   });
 
+  if (options.cluster) app.route("/cluster", clusterRoutes(options.cluster, options));
+
   const paths = new Map(
     app.routes.filter(({ method }) => method !== "ALL").map(
       ({ path, method }) => [path, method],
     ),
   );
   for (const [path, method] of paths) app.all(path, () => errorResponse(wrongMethod(method)));
-  app.notFound(({ req }) => errorResponse(unknownRoute(req.method, req.path)));
+  app.notFound(async ({ req }) => {
+    const asset = options.page && await pageAsset(req.raw, options.page);
+    return asset ?? errorResponse(unknownRoute(req.method, req.path));
+  });
   app.onError((error) => errorResponse(toHttpError(error)));
-  return { fetch: async (request) => await app.fetch(request) };
+  return { fetch: async (request, caller) => await app.fetch(request, caller) };
 }
 
-function allowOrigins({ corsOrigins }: ServerOptions) {
-  return cors({
+/** CORS everywhere but on the mesh, whose secret only the server's own page may read. */
+function allowOrigins({ corsOrigins }: ServerOptions): MiddlewareHandler {
+  const allow = cors({
     origin: corsOrigins === undefined ? "*" : [...corsOrigins],
     allowMethods: ["GET", "HEAD", "POST", "OPTIONS"],
     // No allowHeaders: whatever a preflight asks for is allowed, x-stainless-* among it.
     exposeHeaders: ["x-request-id", "retry-after"],
     maxAge: 600,
   });
+  return (context, next) =>
+    context.req.path.startsWith("/cluster/") ? next() : allow(context, next);
 }
 
 async function body(context: Context, options: ServerOptions): Promise<Record<string, unknown>> {
@@ -104,15 +126,17 @@ function health(options: ServerOptions): Response {
   });
 }
 
-function usage(origin: string, { version, model }: ServerOptions): string {
+function usage(origin: string, { version, model, access, cluster }: ServerOptions): string {
+  const key = access?.apiKeys?.length ? "one of its API keys" : "any API key";
+  const mesh = "GET  /cluster/status        GET  /cluster/events    GET  /cluster/join\n";
   return `Tessera ${version} serves ${model.id}
 
   curl ${origin}/v1/chat/completions -d '{"messages": [{"role": "user", "content": "Hello"}]}'
 
 POST /v1/chat/completions   POST /v1/completions   POST /v1/stop_request
 GET  /v1/models             GET  /health           GET  /version
-
-Any OpenAI client works with the base URL ${origin}/v1 and any API key
+${cluster ? mesh : ""}
+Any OpenAI client works with the base URL ${origin}/v1 and ${key}
 `;
 }
 

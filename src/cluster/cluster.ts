@@ -1,0 +1,308 @@
+/**
+ * The coordinator's side of the mesh: gives layers to the peers that are there, and keeps one
+ * pipeline running over them.
+ *
+ * @module
+ */
+import type { Batch, TokenOutput } from "../core.ts";
+import type { EnginePipeline } from "../engine.ts";
+import type { Mesh } from "../mesh/mesh.ts";
+import type { HiddenType } from "../pipeline/hidden_wire.ts";
+import type { MeshPipeline } from "../pipeline/mesh_pipeline.ts";
+import { PipelineLostError } from "../pipeline/pipeline_lost_error.ts";
+import type { PlaceLayers } from "../pipeline/place_evenly.ts";
+import { type PlacedStage, placeLayers } from "../pipeline/placement.ts";
+import type { Clock } from "../platform/platform.ts";
+import type { ModelCosts } from "../stage/model_costs.ts";
+import type { StageLimits } from "../stage/stage_limits.ts";
+import { Condition } from "./condition.ts";
+import type { ManifestShelf } from "./manifest_shelf.ts";
+import type { Member } from "./member.ts";
+import { PipelineStart } from "./pipeline_start.ts";
+import { Roster, type StageMessage } from "./roster.ts";
+import { WakeUp } from "./wake_up.ts";
+
+/** What a cluster runs, and how. */
+export interface ClusterOptions {
+  /** Stays the caller's. */
+  readonly mesh: Mesh;
+  readonly name: string;
+  readonly version: string;
+  readonly model: { readonly name: string; readonly vocabSize: number };
+  readonly shelf: ManifestShelf;
+  readonly costs: ModelCosts;
+  readonly limits: StageLimits;
+  /** Null leaves it to each device. */
+  readonly isDeterministic: boolean | null;
+  readonly useF16Kv: boolean | null;
+  readonly hiddenType: HiddenType;
+  /** The first layers are given out only when this many peers are there. */
+  readonly minPeers: number;
+  /** The fastest placement unless given. */
+  readonly place?: PlaceLayers;
+  /** Runs batches of every kind before a pipeline takes requests. */
+  readonly warmUp: (pipeline: Pick<MeshPipeline, "forward">) => Promise<void>;
+  readonly clock: Clock;
+  readonly onNotice: (text: string) => void;
+}
+
+/** Peers that come at about the same time get layers together. */
+const SETTLE_MS = 500;
+/** A better placement waits this long for a moment without requests. */
+const PATIENCE_MS = 60_000;
+const POLL_MS = 250;
+/** After a start that failed, and at most. */
+const RETRY_MS = { first: 250, last: 15_000 };
+/** A device that measured nothing is slow, not useless. */
+const SLOWEST_GBPS = 0.01;
+
+/** Peers, and the pipeline over them. */
+export class Cluster implements EnginePipeline {
+  /** Set by the owner: whether a change of pipeline would disturb someone. */
+  isBusy: () => boolean = () => false;
+  /** Set by the owner: a new pipeline takes batches. */
+  onPipeline: () => void = () => {};
+  readonly condition: Condition;
+  readonly #options: ClusterOptions;
+  readonly #roster: Roster;
+  readonly #closing = new AbortController();
+  readonly #wakeUp = new WakeUp();
+  #epoch = 0;
+  #pipeline: MeshPipeline | null = null;
+  /** Of the pipeline, or of the last one that was tried. */
+  #stages: readonly PlacedStage[] = [];
+  #start: PipelineStart | null = null;
+  #numFailedStarts = 0;
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    const { clock, model, limits } = options;
+    this.condition = new Condition(clock);
+    this.#roster = new Roster({
+      ...options,
+      modelName: model.name,
+      // Logits of every row, when they are wanted, and a head for each.
+      maxPayloadBytes: 65_536 + limits.maxSamples * (12 + 4 * model.vocabSize),
+    }, {
+      onAvailable: () => this.#wake(),
+      onGone: (member, what) => this.#dropStage(member, what),
+      onStageMessage: (member, message) => this.#hear(member, message),
+      onReport: () => this.condition.changed(),
+    });
+    this.#keepRunning().catch((error) => {
+      if (!this.#closing.signal.aborted) this.condition.set("failed", String(error));
+    });
+  }
+
+  /** Counts up with every pipeline that is started. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** 0 while no pipeline takes batches. */
+  get numStages(): number {
+    return this.#pipeline?.numStages ?? 0;
+  }
+
+  get members(): readonly Member[] {
+    return this.#roster.members;
+  }
+
+  /** Who serves, in the order of the layers. */
+  get stages(): readonly PlacedStage[] {
+    return this.#pipeline === null ? [] : this.#stages;
+  }
+
+  async forward(batch: Batch): Promise<readonly TokenOutput[]> {
+    if (this.#pipeline === null) throw new PipelineLostError("There is no pipeline");
+    return await this.#pipeline.forward(batch);
+  }
+
+  close(): void {
+    const reason = "The coordinator stops";
+    this.#closing.abort(new Error(reason));
+    this.#roster.close();
+    this.#start?.cancel(reason);
+    this.#stopPipeline(reason);
+    this.#wake();
+  }
+
+  /** Places layers again whenever something changed, for as long as the cluster lives. */
+  async #keepRunning(): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      await this.#wakeUp.next();
+      // Whoever lost its pipeline is in a hurry, whoever never had one is not.
+      if (this.#epoch === 0) await clock.sleep(SETTLE_MS, signal);
+      const stages = this.#place();
+      if (stages === null) continue;
+      if (this.#pipeline !== null) {
+        if (isSame(stages, this.#stages) || !await this.#isQuiet()) continue;
+      }
+      await this.#startPipeline(stages);
+    }
+  }
+
+  /** Who should hold what now; null when it cannot be done. */
+  #place(): readonly PlacedStage[] | null {
+    const { costs, minPeers, place = placeLayers } = this.#options;
+    const available = this.#roster.available();
+    this.#wakeWhenRested();
+    const numWanted = this.#epoch === 0 ? Math.max(1, minPeers) : 1;
+    if (available.length < numWanted) {
+      const who = numWanted > 1 ? `${available.length} of ${numWanted} peers are` : "No peer is";
+      this.#wait(`${who} ready to hold layers`, 0);
+      return null;
+    }
+    const peers = available.map(({ link, offer, memoryBytes }) => ({
+      id: link.peerId,
+      memoryBytes,
+      readGBps: Math.max(SLOWEST_GBPS, offer?.device.readGBps ?? 0),
+    }));
+    const placement = place(costs, peers, { previous: this.#stages });
+    if (placement.type === "placed") return placement.stages;
+    const gb = (placement.missingBytes / 1e9).toPrecision(3);
+    this.#wait(
+      `The peers lend too little memory: ${gb} GB more are needed`,
+      placement.missingBytes,
+    );
+    return null;
+  }
+
+  /** A pipeline that still runs is left alone. */
+  #wait(note: string, missingBytes: number): void {
+    if (this.#pipeline === null) this.condition.set("waiting", note, missingBytes);
+  }
+
+  async #startPipeline(stages: readonly PlacedStage[]): Promise<void> {
+    this.#stopPipeline("Layers are given out anew");
+    this.#stages = stages;
+    this.#epoch++;
+    this.condition.set("loading", null);
+    this.#relieve(stages);
+    this.#start = new PipelineStart({
+      ...this.#options,
+      epoch: this.#epoch,
+      stages,
+      memberOf: (peerId) => this.#roster.member(peerId),
+    });
+    try {
+      this.#serve(await this.#start.run());
+    } catch (error) {
+      await this.#retry(error instanceof Error ? error.message : String(error));
+    } finally {
+      this.#start = null;
+    }
+  }
+
+  /** Those that hold something and are not to hold anything give it up. */
+  #relieve(stages: readonly PlacedStage[]): void {
+    for (const member of this.members) {
+      if (stages.some(({ peerId }) => peerId === member.link.peerId)) continue;
+      if (member.shard !== null) {
+        member.link.sendControl({ type: "unload", reason: "Others hold its layers now" });
+      }
+      member.rest();
+    }
+  }
+
+  async #retry(reason: string): Promise<void> {
+    const { clock, onNotice } = this.#options;
+    if (this.#closing.signal.aborted) return;
+    onNotice(`The layers could not be given out: ${reason}`);
+    this.condition.set("loading", reason);
+    const waitMs = Math.min(RETRY_MS.last, RETRY_MS.first * 2 ** this.#numFailedStarts++);
+    await clock.sleep(waitMs, this.#closing.signal);
+    this.#wake();
+  }
+
+  #serve(pipeline: MeshPipeline): void {
+    this.#pipeline = pipeline;
+    this.#numFailedStarts = 0;
+    for (const { peerId } of this.#stages) this.#roster.member(peerId)?.succeed();
+    pipeline.lost.then((reason) => {
+      if (this.#pipeline === pipeline) this.#stopPipeline(reason);
+      this.#wake();
+    });
+    this.condition.set("serving", null);
+    this.onPipeline();
+    // Whoever came meanwhile.
+    this.#wake();
+  }
+
+  #stopPipeline(reason: string): void {
+    if (this.#pipeline === null) return;
+    this.#pipeline.close(reason);
+    this.#pipeline = null;
+    for (const member of this.members) {
+      if (member.state === "serving") member.state = "ready";
+    }
+    this.condition.set("loading", reason);
+  }
+
+  /** A pipeline without one of its stages is none. */
+  #dropStage({ link, offer }: Member, what: string): void {
+    if (!this.#stages.some(({ peerId }) => peerId === link.peerId)) return;
+    const text = `"${offer?.name ?? link.peerId}" ${what}`;
+    this.#stopPipeline(text);
+    this.#start?.cancel(text);
+  }
+
+  #hear(member: Member, message: StageMessage): void {
+    if (message.epoch !== this.#epoch) return;
+    switch (message.type) {
+      case "step-failed":
+        return (this.#pipeline ?? this.#start)?.failStep(message.stepId, {
+          stageIndex: this.#stages.findIndex(({ peerId }) => peerId === member.link.peerId),
+          reason: message.reason,
+        });
+      case "load-progress":
+        member.load = message.load;
+        break;
+      case "ready":
+        member.load = message.load;
+        this.#start?.ready(member);
+        break;
+      case "load-failed":
+        this.#start?.fail(member, message.reason);
+        break;
+      default:
+        message satisfies never;
+    }
+    this.condition.changed();
+  }
+
+  /** Waits for a moment without requests; false when something changes meanwhile. */
+  async #isQuiet(): Promise<boolean> {
+    const { clock } = this.#options;
+    const startMs = clock.now();
+    await clock.sleep(SETTLE_MS, this.#closing.signal);
+    while (this.isBusy() && clock.now() - startMs < PATIENCE_MS && !this.#wakeUp.isDue) {
+      await clock.sleep(POLL_MS, this.#closing.signal);
+    }
+    return !this.#wakeUp.isDue;
+  }
+
+  #wakeWhenRested(): void {
+    const { clock } = this.#options;
+    const nowMs = clock.now();
+    for (const { restUntilMs } of this.members) {
+      if (restUntilMs <= nowMs) continue;
+      clock.sleep(restUntilMs - nowMs, this.#closing.signal).then(() => this.#wake(), () => {});
+    }
+  }
+
+  #wake(): void {
+    this.#wakeUp.call();
+    this.condition.changed();
+  }
+}
+
+function isSame(a: readonly PlacedStage[], b: readonly PlacedStage[]): boolean {
+  return a.length === b.length &&
+    a.every((stage, i) =>
+      stage.peerId === b[i]?.peerId && stage.shard.startLayer === b[i]?.shard.startLayer &&
+      stage.shard.endLayer === b[i]?.shard.endLayer
+    );
+}

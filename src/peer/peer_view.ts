@@ -1,0 +1,49 @@
+import type { CandidateType } from "../mesh/peer_link.ts";
+import type { LoadState } from "../stage/stage_host.ts";
+
+/**
+ * "connecting" to the coordinator for the first time, "waiting" for layers, "refused" by the
+ * coordinator, "coordinator-gone" until it is back, "left" for good.
+ */
+export type PeerState =
+  | "connecting"
+  | "waiting"
+  | "loading"
+  | "serving"
+  | "paused"
+  | "refused"
+  | "coordinator-gone"
+  | "left";
+
+/** A link as its own end sees it. */
+export interface LinkView {
+  readonly peerId: string;
+  readonly isCoordinator: boolean;
+  readonly rttMs: number | null;
+  readonly candidateType: CandidateType;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+/** A lent device as its owner sees it. */
+export interface PeerView {
+  readonly peerId: string;
+  readonly state: PeerState;
+  /** Why, for people; null when there is nothing to say. */
+  readonly note: string | null;
+  readonly modelName: string | null;
+  /** Layers [startLayer, endLayer) that are held or loaded; null when none are. */
+  readonly startLayer: number | null;
+  readonly endLayer: number | null;
+  readonly hasEmbedding: boolean;
+  readonly hasHead: boolean;
+  readonly load: LoadState | null;
+  /** Tokens that went through the stage since it was loaded. */
+  readonly numTokens: number;
+  /** Over the last seconds. */
+  readonly tokensPerS: number;
+  /** Over all links since the start. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly links: readonly LinkView[];
+}
