@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
-import { wgslAsText } from "./tests/platform/wgsl_as_text.ts";
+import { wgslAsText } from "./web/wgsl_as_text.ts";
 
 export default defineConfig({
   plugins: [wgslAsText],

@@ -6,9 +6,9 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { chat } from "./cli/chat.ts";
 import { describeError } from "./cli/errors.ts";
-import { run } from "./cli/run.ts";
-import { verify } from "./cli/verify.ts";
+import { memorySize } from "./cli/memory_size.ts";
 import { MAX_WORKGROUPS } from "./gpu/dispatch.ts";
+import { parseIceServer } from "./mesh/ice_server.ts";
 import { VERSION } from "./version.ts";
 import { DEFAULT_MODEL } from "./weights/open_model.ts";
 
@@ -23,32 +23,76 @@ export async function main(args: readonly string[]): Promise<number> {
     .showSuggestionAfterError()
     .exitOverride();
 
-  withGpuOptions(
+  withLendOptions(
     program.command("run")
-      .description("Serve a model over an OpenAI-style HTTP API")
+      .description("Serve a model over an OpenAI-style HTTP API, on this GPU and those of peers")
       .argument("[model]", "hub id, folder, .gguf file or URL", DEFAULT_MODEL)
+      .addOption(option("--host <address>", "address to listen on").default("127.0.0.1"))
+      .addOption(option("--port <n>", "port", wholeNumber(0, 65_535)).default(DEFAULT_PORT))
+      .addOption(option("--api-key <key...>", "keys of which requests must bring one"))
       .addOption(
-        option("--port <n>", "port on 127.0.0.1", wholeNumber(0, 65_535)).default(DEFAULT_PORT),
+        option("--tls <kind>", "HTTPS with a certificate of its own").choices(["self-signed"]),
+      )
+      .addOption(option("--tls-cert <file>", "HTTPS with this certificate, PEM"))
+      .addOption(option("--tls-key <file>", "its private key, PEM"))
+      .addOption(option("--public-url <url>", "origin by which others reach this server"))
+      .addOption(
+        option("--signaling <url>", "ws: or wss: URL of another signaling server than its own"),
       )
       .addOption(
-        option("--stages <n>", "stages to split the layers over", wholeNumber()).default(1),
+        option("--ice-server <server...>", "stun:host:port or turn:user:password@host:port")
+          .argParser((text, all: RTCIceServer[] = []) => [...all, iceServer(text)]),
+      )
+      .option("--new-room", "make a new join link; old ones lead nowhere then")
+      .addOption(option("--name <text>", "what peers call this coordinator"))
+      .option("--qr", "print the join link as a QR code also where stdout is no terminal")
+      .option("--no-gpu", "leave this machine's GPU alone and wait for peers")
+      .addOption(
+        option("--peers <n>", "give out layers once so many peers are there", wholeNumber())
+          .default(1),
+      )
+      .addOption(
+        option("--stages <n>", "stages that this GPU's layers are split over", wholeNumber())
+          .default(1),
+      )
+      .addOption(
+        option("--hidden <type>", "hidden states between peers; f16 halves the bytes, not exact")
+          .choices(["f32", "f16"]).default("f32"),
       )
       .addOption(option("--kv-tokens <n>", "tokens that the KV cache holds", wholeNumber(16)))
       .addOption(option("--max-model-length <n>", "longest prompt and output", wholeNumber(2)))
       .addOption(
         option("--max-batch-tokens <n>", "most tokens in a step", wholeNumber(1, MAX_WORKGROUPS)),
       )
-      .addOption(option("--max-sequences <n>", "most sequences in a step", wholeNumber()))
-      .option("--checked", "keep WebGPU's validation and bounds checks on"),
+      .addOption(option("--max-sequences <n>", "most sequences in a step", wholeNumber())),
   ).addHelpText(
     "after",
     `
 Examples:
   deno task run
   deno task run Qwen/Qwen3-0.6B --port 9000
-  deno task run ./model.gguf --stages 2`,
+  deno task run ./model.gguf --no-gpu --peers 2
+  deno task run --host 0.0.0.0 --tls self-signed --api-key SECRET`,
   ).action(async (model, options) => {
+    const { run } = await import("./cli/run.ts");
     exitCode = await run({ model, ...options });
+  });
+
+  withLendOptions(
+    program.command("node")
+      .description("Lend this machine's GPU to a mesh")
+      .requiredOption("--join <link>", "the join link that the coordinator printed")
+      .addOption(option("--name <text>", "what others call this machine"))
+      .option("--once", "end when the coordinator is gone, instead of waiting for it"),
+  ).addHelpText(
+    "after",
+    `
+Examples:
+  deno task node --join "http://localhost:8420/#v1.ROOM.SECRET"
+  deno task node --join "$LINK" --memory 6GiB --name attic`,
+  ).action(async (options) => {
+    const { node } = await import("./cli/node.ts");
+    exitCode = await node(options);
   });
 
   program.command("chat")
@@ -77,6 +121,7 @@ Examples:
       )
       .option("--json", "one JSON line for each case"),
   ).action(async (options) => {
+    const { verify } = await import("./cli/verify.ts");
     exitCode = await verify(options);
   });
 
@@ -100,6 +145,20 @@ function withGpuOptions(command: Command): Command {
     .addOption(option("--kv <type>", "K and V as f16 or f32").choices(["f16", "f32"]))
     .option("--deterministic", "same tokens whatever else runs (default on software adapters)")
     .option("--no-deterministic", "fastest kernels; near-ties may differ between batches");
+}
+
+function withLendOptions(command: Command): Command {
+  return withGpuOptions(command)
+    .addOption(option("--memory <size>", "memory to lend, such as 4GiB", memorySize))
+    .option("--checked", "keep WebGPU's validation and bounds checks on");
+}
+
+function iceServer(text: string): RTCIceServer {
+  try {
+    return parseIceServer(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 }
 
 /** An option that is also an environment variable: `--kv-tokens` is TESSERA_KV_TOKENS. */

@@ -2,6 +2,7 @@ import { chooseAdapter, type GpuContext, openContext } from "../gpu/context.ts";
 import { selfTest } from "../kernels/self_test.ts";
 import { defaultTuning, type Tuning } from "../kernels/tuning.ts";
 import { denoGpu } from "../platform/deno.ts";
+import type { AdapterChoice } from "../platform/platform.ts";
 
 /** The flags of every command that computes. */
 export interface GpuFlags {
@@ -15,6 +16,7 @@ export interface GpuFlags {
 export interface OpenedGpu {
   readonly context: GpuContext;
   readonly tuning: Tuning;
+  readonly adapter: AdapterChoice;
 }
 
 /**
@@ -41,5 +43,5 @@ export async function openGpu(
     ...(flags.deterministic !== undefined && { isDeterministic: flags.deterministic }),
     ...(flags.kv !== undefined && { useF16Kv: flags.kv === "f16" }),
   });
-  return { context, tuning };
+  return { context, tuning, adapter: choice };
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { cacheFolder } from "./cache_folder.ts";
 import { FileStore } from "../platform/file_store.ts";
 import { systemClock } from "../platform/deno.ts";
 import { readHubEnvironment } from "../weights/hub_environment.ts";
@@ -8,7 +9,14 @@ import type { WheelOptions } from "../weights/wheel.ts";
 import { ProgressLine } from "./progress.ts";
 
 /** Opens a hub id, folder, .gguf file or URL on this machine, with progress on stderr. */
-export async function openLocalModel(spec: string, signal?: AbortSignal): Promise<ModelSource> {
+export async function openLocalModel(
+  spec: string,
+  { isHeaderOnly = false, signal }: {
+    /** Weights of the hub are not downloaded: peers read their own. */
+    readonly isHeaderOnly?: boolean;
+    readonly signal?: AbortSignal;
+  } = {},
+): Promise<ModelSource> {
   const environment = Deno.env.toObject();
   const hub = readHubEnvironment(environment);
   const wheel = localWheel(environment);
@@ -26,6 +34,7 @@ export async function openLocalModel(spec: string, signal?: AbortSignal): Promis
       },
       urlCache: new FileStore(join(wheel.cachePath, "urls")),
       wheel,
+      isHeaderOnly,
       onProgress: (update) => progress.download(update),
       onNotice: (message) => {
         progress.end();
@@ -42,13 +51,6 @@ export async function openLocalModel(spec: string, signal?: AbortSignal): Promis
 export function localWheel(environment: Readonly<Record<string, string>>): WheelOptions {
   const cachePath = cacheFolder(environment);
   return { cache: new FileStore(cachePath), cachePath, runCommand };
-}
-
-/** TESSERA_CACHE, else the XDG cache folder. */
-function cacheFolder(environment: Readonly<Record<string, string>>): string {
-  const home = environment["HOME"] ?? environment["USERPROFILE"] ?? ".";
-  return environment["TESSERA_CACHE"] ??
-    join(environment["XDG_CACHE_HOME"] ?? join(home, ".cache"), "tessera");
 }
 
 /** Runs a program and shows what it says on stderr: pip's progress among it. */
