@@ -40,6 +40,9 @@ export async function main(args: readonly string[]): Promise<number> {
         option("--signaling <url>", "ws: or wss: URL of another signaling server than its own"),
       )
       .addOption(
+        option("--page-url <url>", "where the page for browsers is hosted, if elsewhere"),
+      )
+      .addOption(
         option("--ice-server <server...>", "stun:host:port or turn:user:password@host:port")
           .argParser((text, all: RTCIceServer[] = []) => [...all, iceServer(text)]),
       )
@@ -114,6 +117,10 @@ Examples:
       .requiredOption("--golden <dir>", "folder with a folder for each case")
       .addOption(
         option("--stages <n>", "stages to split the layers over", wholeNumber()).default(1),
+      )
+      .addOption(
+        option("--peers <n>", "processes to run on, linked by WebRTC", wholeNumber(0)).default(0)
+          .conflicts("stages"),
       )
       .option("--case <name...>", "only these cases")
       .addOption(

@@ -36,6 +36,8 @@ export interface Gateway {
 /** Where join links point by default. */
 const SIGNALING_PATH = "/signaling";
 
+const FAREWELL_MS = 1_000;
+
 /** Everyone on this network could use the GPU and read the join link. */
 export class ExposureError extends Error {
   override readonly name = "ExposureError";
@@ -78,7 +80,7 @@ export async function openGateway(
     handle: (request, remoteAddress) =>
       serverNow()?.fetch(request, { remoteAddress }) ?? notReady(request),
   });
-  void signaling.run(closing.signal);
+  const signalingEnd = signaling.run(closing.signal);
   const address = addressAt(http.port);
   const localName = isLoopback || isAnyHost(host) ? "127.0.0.1" : host;
   const local = `${isTls ? "https" : "http"}://${localName}:${http.port}`;
@@ -100,6 +102,8 @@ export async function openGateway(
     },
     close: async () => {
       closing.abort();
+      // Its clients are told before their sockets are cut.
+      await Promise.race([signalingEnd, systemClock.sleep(FAREWELL_MS)]);
       await http.close();
     },
   };

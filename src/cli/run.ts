@@ -24,6 +24,7 @@ import { readRoom } from "./room_file.ts";
 export interface RunFlags extends LendFlags, GatewayFlags {
   readonly model: string;
   readonly signaling?: string;
+  readonly pageUrl?: string;
   readonly iceServer?: readonly RTCIceServer[];
   readonly newRoom?: boolean;
   readonly name?: string;
@@ -99,7 +100,7 @@ async function start(
   const room = await readRoom(cacheFolder(), { isNew: flags.newRoom === true });
   const link: JoinLink = {
     ...room,
-    pageUrl: `${gateway.address.origin}/`,
+    pageUrl: flags.pageUrl ?? `${gateway.address.origin}/`,
     signalingUrl: flags.signaling ?? gateway.signalingUrl,
     coordinatorId: null,
     iceServers: flags.iceServer ?? [],

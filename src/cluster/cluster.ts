@@ -267,6 +267,9 @@ export class Cluster implements EnginePipeline {
       case "load-failed":
         this.#start?.fail(member, message.reason);
         break;
+      case "stage-lost":
+        this.#dropStage(member, `lost a neighbour: ${message.reason}`);
+        return this.#wake();
       default:
         message satisfies never;
     }

@@ -9,7 +9,7 @@ import { Member } from "./member.ts";
 /** What a member says about its stage. */
 export type StageMessage = Extract<
   PeerControl,
-  { readonly type: "load-progress" | "ready" | "load-failed" | "step-failed" }
+  { readonly type: "load-progress" | "ready" | "load-failed" | "stage-lost" | "step-failed" }
 >;
 
 /** What a roster calls. */

@@ -39,11 +39,11 @@ export async function bindChannel(
   channel: HandshakeChannel,
   options: HandshakeOptions,
 ): Promise<void> {
-  const { crypto, identity, peerId, isInitiator } = options;
-  const nonce = crypto.randomBytes(32);
+  const { crypto: meshCrypto, identity, peerId, isInitiator } = options;
+  const nonce = meshCrypto.randomBytes(32);
   channel.send({ type: "hello", publicKey: identity.publicKey, nonce });
   const hello = await receive(channel, "hello");
-  const claimedId = await peerIdOf(crypto, hello.publicKey);
+  const claimedId = await peerIdOf(meshCrypto, hello.publicKey);
   if (claimedId !== peerId) {
     throw new LinkRefusedError(`Wrong key: it belongs to peer "${claimedId}", not to "${peerId}"`);
   }
@@ -60,7 +60,7 @@ export async function bindChannel(
   channel.send({ type: "proof", signature: await identity.sign(transcript(ownRole)) });
   const { signature } = await receive(channel, "proof");
   const { publicKey } = hello;
-  if (!await verifySignature(crypto, { publicKey, data: transcript(otherRole), signature })) {
+  if (!await verifySignature(meshCrypto, { publicKey, data: transcript(otherRole), signature })) {
     throw new LinkRefusedError(
       `Wrong signature: peer "${peerId}" did not sign the certificates of this connection`,
     );

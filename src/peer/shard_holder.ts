@@ -1,4 +1,5 @@
 import type { ModelConfig, Shard } from "../core.ts";
+import { aborted } from "../mesh/aborted.ts";
 import type { CoordinatorControl } from "../mesh/control.ts";
 import type { Mesh } from "../mesh/mesh.ts";
 import type { PeerLink } from "../mesh/peer_link.ts";
@@ -44,6 +45,8 @@ export class ShardHolder {
   #order: LoadOrder | null = null;
   #held: Held | null = null;
   #service: StageService | null = null;
+  /** To the links of the service. */
+  readonly #stopListening: (() => void)[] = [];
   #load: LoadState | null = null;
   #failure: string | null = null;
   #loading = new AbortController();
@@ -119,6 +122,7 @@ export class ShardHolder {
     this.#loading.abort(new Error(reason));
     this.#service?.close();
     this.#service = null;
+    for (const stop of this.#stopListening.splice(0)) stop();
   }
 
   #release(): void {
@@ -138,8 +142,7 @@ export class ShardHolder {
     // Its failure counts once the weights are there.
     neighbours.catch(() => {});
     const held = await this.#hold(order, signal);
-    const [input, output] = await neighbours;
-    signal.throwIfAborted();
+    const [input, output] = await Promise.race([neighbours, aborted(signal)]);
     input.allowPayload(Math.max(MAX_READ_BYTES, maxBatchBytes(limits, held.config)));
     this.#service = new StageService({
       ...{ epoch, limits, hiddenType, input, output, clock },
@@ -153,7 +156,24 @@ export class ShardHolder {
           reason: reason.slice(0, 2_000),
         }),
     });
+    this.#watch([input, output], epoch);
     return held;
+  }
+
+  /** A neighbour that is gone is told, so that the layers are given out anew. */
+  #watch(links: readonly PeerLink[], epoch: number): void {
+    const { coordinator } = this.#options;
+    for (const link of links) {
+      if (link === coordinator) continue;
+      const onClose = (reason: string) =>
+        coordinator.sendControl({
+          type: "stage-lost",
+          epoch,
+          reason: `${link.peerId}: ${reason}`.slice(0, 2_000),
+        });
+      if (link.closedReason !== null) onClose(link.closedReason);
+      else this.#stopListening.push(link.listen({ onClose }));
+    }
   }
 
   /** The wanted stage: the one that is held if it is the same, else a new one in its place. */

@@ -111,6 +111,23 @@ for (const how of ["leaves", "dies without a word"] as const) {
   });
 }
 
+test("a wire between two stages breaks: both are alive, and the streams go on", async () => {
+  bench = new ClusterBench({ minPeers: 3 });
+  const peers = [1, 2, 3].map(() => bench.join({ stepMs: 20 }));
+  await bench.serving(3);
+  const { epoch } = bench.cluster;
+  const outputs = PROMPTS.map((prompt) => bench.generate(prompt, 100));
+  await bench.until(() => bench.engine.stats().numGeneratedTokens > 20);
+  bench.net.pairs.find(({ ids }) => peers.every(({ mesh }) => mesh.peerId !== ids[0]) === false)!
+    .pair.isCut = true;
+  await bench.until(() => bench.cluster.epoch > epoch);
+  await bench.serving(3);
+  for (const output of outputs) {
+    const { tokenIds, expected } = await output;
+    expect(tokenIds).toEqual(expected);
+  }
+});
+
 test("the last peer leaves: requests wait for the next one", async () => {
   bench = new ClusterBench();
   const first = bench.join({ stepMs: 20 });

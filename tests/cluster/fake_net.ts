@@ -1,4 +1,5 @@
 /** Rooms and links within a process, under any clock. */
+import { aborted } from "../../src/mesh/aborted.ts";
 import { type MemoryLinkPair, memoryLinkPair } from "../../src/mesh/memory_link.ts";
 import { type Dial, Mesh } from "../../src/mesh/mesh.ts";
 import type { PeerLink } from "../../src/mesh/peer_link.ts";
@@ -53,7 +54,7 @@ export class FakeNet {
   }
 
   #dialAs(peerId: string): Dial {
-    return async ({ peerId: other, isInitiator, exchange }) => {
+    return async ({ peerId: other, isInitiator, exchange, signal }) => {
       const { promise, resolve } = Promise.withResolvers<unknown>();
       const stop = exchange.listen(resolve);
       try {
@@ -62,13 +63,14 @@ export class FakeNet {
           this.pairs.push({ ids: [peerId, other], pair });
           const key = `${peerId} ${other} ${this.pairs.length}`;
           this.#ends.set(key, pair.b);
-          exchange.send({ type: "offer", key });
-          await promise;
+          signal.addEventListener("abort", () => pair.a.close(signal.reason.message));
+          exchange.send({ type: "offer", sdp: key });
+          await Promise.race([promise, aborted(signal)]);
           return pair.a;
         }
-        const { key } = await promise as { key: string };
-        exchange.send({ type: "answer" });
-        return this.#ends.get(key)!;
+        const { sdp } = await promise as { sdp: string };
+        exchange.send({ type: "answer", sdp: "" });
+        return this.#ends.get(sdp)!;
       } finally {
         stop();
       }
