@@ -131,8 +131,9 @@ export class Cluster implements EnginePipeline {
   async #keepRunning(): Promise<void> {
     const { clock } = this.#options;
     const { signal } = this.#closing;
-    while (!signal.aborted) {
+    while (true) {
       await this.#wakeUp.next();
+      if (signal.aborted) return;
       // Whoever lost its pipeline is in a hurry, whoever never had one is not.
       if (this.#epoch === 0) await clock.sleep(SETTLE_MS, signal);
       const stages = this.#place();

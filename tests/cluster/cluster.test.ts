@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { ClusterBench } from "./bench.ts";
+import { quickClock } from "./quick_clock.ts";
 
 let bench: ClusterBench;
 afterEach(() => bench.close());
@@ -205,4 +206,14 @@ test("a lost device is a goodbye of its peer", async () => {
     note: "GPU device lost (unknown): watchdog",
   });
   await expectExact(10);
+});
+
+test("a cluster that closes gives out no more layers", async () => {
+  bench = new ClusterBench();
+  const { host } = bench.join();
+  await bench.serving(1);
+  bench.cluster.close();
+  await quickClock.sleep(2_000);
+  expect(host.loads).toHaveLength(1);
+  expect(bench.cluster).toMatchObject({ epoch: 1, numStages: 0 });
 });
