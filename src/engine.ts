@@ -47,6 +47,9 @@ export class Engine {
   /** One for each batch in flight or being handed out. None rejects. */
   readonly #steps = new Set<Promise<void>>();
   #numInFlight = 0;
+  #lastRestart = 0;
+  /** What the scheduler takes for cached is gone: nothing runs before a restart. */
+  #isCacheLost = false;
   #isClosed = false;
 
   /** Throws a RangeError when the scheduler's limits make no sense. */
@@ -114,8 +117,13 @@ export class Engine {
    * from their tokens. To be called once the new one takes batches.
    */
   async restart(): Promise<void> {
+    const restart = ++this.#lastRestart;
+    this.#isCacheLost = true;
     await Promise.all(this.#steps);
+    // A later pipeline takes the place of this one.
+    if (restart !== this.#lastRestart) return;
     this.#scheduler.preemptAll();
+    this.#isCacheLost = false;
     this.#fillPipeline();
   }
 
@@ -136,6 +144,7 @@ export class Engine {
 
   /** Puts batches in flight until each stage can have one or nothing is left to run. */
   #fillPipeline(): void {
+    if (this.#isCacheLost) return;
     try {
       while (!this.#isClosed && this.#numInFlight < this.#pipeline.numStages) {
         const batch = this.#scheduler.schedule(this.#pipeline.numStages);
@@ -173,6 +182,7 @@ export class Engine {
   /** A lost pipeline costs its sequences time, any other failure ends them. */
   #giveUp(batch: Batch, error: unknown): () => void {
     if (error instanceof PipelineLostError) {
+      this.#isCacheLost = true;
       this.#scheduler.takeBack(batch);
       return () => {};
     }

@@ -479,6 +479,56 @@ test("a lost pipeline is a pause: streams go on with the next one, token for tok
   expect(engine.stats()).toMatchObject({ numRunning: 0, numWaiting: 0, numFreeBlocks: 32 });
 });
 
+test("pipelines that come and go in a hurry: only the last restart counts", async () => {
+  const delays = new VirtualDelays();
+  const limits = { numBlocks: 32, maxModelLength: 120, maxBatchTokens: 24, maxSequences: 4 };
+  const start = () => {
+    const stages = hashChainStages(2, { numBlocks: limits.numBlocks, delays });
+    return new Pipeline({ stages, numLayers: 2 });
+  };
+  let lose = () => {};
+  let current = start();
+  const engine = new Engine({
+    pipeline: {
+      numStages: 2,
+      forward: (batch) => {
+        const lost = new Promise<never>((_, reject) => {
+          lose = () => reject(new PipelineLostError("A peer left"));
+        });
+        return Promise.race([current.forward(batch), lost]);
+      },
+    },
+    scheduler: limits,
+    vocabSize: VOCAB_SIZE,
+  });
+  const prompts = [[1, 2], [3], [4, 5, 6]];
+  const ended = Promise.all(
+    prompts.map((prompt) => collect(engine.generate(prompt, sampled(12)))),
+  );
+  let isOver = false;
+  ended.then(() => isOver = true);
+  for (let i = 0; !isOver; i++) {
+    await settle();
+    for (let k = 0; k < 5 && delays.numPending > 0; k++) delays.end(i * 7 + k);
+    if (i % 40 !== 39) continue;
+    for (let k = 0; k < 3; k++) {
+      lose();
+      current = start();
+      void engine.restart();
+      if (k === 1) await settle();
+    }
+    engine.checkIntegrity();
+  }
+  const { maxModelLength } = engine;
+  expect(await ended).toEqual(
+    prompts.map((prompt) =>
+      expectedOutput(prompt, { sampling: sampled(12), numStages: 2, maxModelLength })
+    ),
+  );
+  expect(engine.stats()).toMatchObject({ numRunning: 0, numFreeBlocks: 32 });
+  expect(engine.stats().numPreemptions).toBeGreaterThan(0);
+});
+
 test("without a pipeline sequences wait, until they are ended with a reason", async () => {
   const engine = new Engine({
     pipeline: { numStages: 0, forward: () => Promise.reject(new Error("There is none")) },
