@@ -22,8 +22,13 @@ interface Wait {
 }
 
 /** First poll this far into the expected time, then at every such share of it. */
-const FIRST_SHARE = 0.95;
-const REPEAT_SHARE = 0.03;
+const LONG = { first: 0.95, repeat: 0.03 };
+/**
+ * A short wait is mostly the wait for its poll, so that the last one says little: it has to be able
+ * to become shorter.
+ */
+const SHORT = { first: 0.6, repeat: 0.1 };
+const SHORT_MS = 2;
 /** Without a usable expectation, a poll after each half of the time waited so far. */
 const BACKOFF_SHARE = 0.5;
 const SHORTEST_MS = 0.05;
@@ -86,10 +91,11 @@ export class DawnPolling {
 export function pollDelayMs(wait: Wait, nowMs: number): number {
   const { startMs, expectedMs } = wait;
   const elapsedMs = nowMs - startMs;
-  const firstMs = expectedMs * FIRST_SHARE;
+  const { first, repeat } = expectedMs < SHORT_MS ? SHORT : LONG;
+  const firstMs = expectedMs * first;
   if (elapsedMs < firstMs) return clamp(firstMs - elapsedMs);
   const isDue = elapsedMs < 1.5 * expectedMs;
-  return clamp(isDue ? expectedMs * REPEAT_SHARE : elapsedMs * BACKOFF_SHARE);
+  return clamp(isDue ? expectedMs * repeat : elapsedMs * BACKOFF_SHARE);
 }
 
 function clamp(delayMs: number): number {

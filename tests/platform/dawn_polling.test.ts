@@ -31,3 +31,19 @@ describe("pollDelayMs()", () => {
     expect(polls(5000, 100)[0]).toBeLessThanOrEqual(20);
   });
 });
+
+test("a short wait that is over sooner than expected gets shorter and shorter", () => {
+  const TRUE_MS = 0.1;
+  let expectedMs = 1;
+  for (let i = 0; i < 10; i++) {
+    let nowMs = 0;
+    let numPolls = 0;
+    while (nowMs < TRUE_MS || numPolls === 0) {
+      nowMs += pollDelayMs({ startMs: 0, expectedMs }, nowMs);
+      numPolls++;
+    }
+    expect(numPolls).toBeLessThan(5);
+    expectedMs = nowMs;
+  }
+  expect(expectedMs).toBeLessThan(2 * TRUE_MS);
+});
