@@ -7,17 +7,17 @@ export async function readCandidateType(
   connection: Pick<RTCPeerConnection, "getStats">,
 ): Promise<CandidateType> {
   const stats = new Map<unknown, Record<string, unknown>>();
-  let pairId: unknown;
   try {
     (await connection.getStats()).forEach((entry) => stats.set(entry.id, entry));
   } catch {
     return "unknown";
   }
-  for (const entry of stats.values()) {
-    if (entry["type"] === "transport") pairId ??= entry["selectedCandidatePairId"];
-    // Firefox has no "transport" entry.
-    if (entry["type"] === "candidate-pair" && entry["selected"] === true) pairId ??= entry["id"];
-  }
+  const transport = stats.values().find(({ type }) => type === "transport");
+  // Firefox has no "transport" entry.
+  const selected = stats.values().find(({ type, selected }) =>
+    type === "candidate-pair" && selected === true
+  );
+  const pairId = transport?.["selectedCandidatePairId"] ?? selected?.["id"];
   const localId = stats.get(pairId)?.["localCandidateId"];
   const type = stats.get(localId)?.["candidateType"];
   return TYPES.find((known) => known === type) ?? "unknown";

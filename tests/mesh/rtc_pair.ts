@@ -2,32 +2,16 @@ import type { UdpRelay } from "../../bench/udp_relay.ts";
 import { dialLink, type DialOptions } from "../../src/mesh/dial_link.ts";
 import { createIdentity } from "../../src/mesh/identity.ts";
 import type { PeerLink } from "../../src/mesh/peer_link.ts";
-import type { Clock, MeshCrypto, RtcProvider } from "../../src/platform/platform.ts";
+import type { Clock, RtcProvider } from "../../src/platform/platform.ts";
+import { systemClock } from "../../src/platform/system.ts";
+import { meshCrypto } from "../../src/platform/web_crypto.ts";
 import { signalPair } from "./signal_pair.ts";
-
-/** WebCrypto. */
-export const webCrypto: MeshCrypto = {
-  subtle: crypto.subtle,
-  randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
-};
 
 /** Time that passes `speed` times as fast. */
 export function scaledClock(speed: number): Clock {
   return {
-    now: () => performance.now() * speed,
-    sleep: (delayMs, signal) =>
-      new Promise((resolve, reject) => {
-        if (signal?.aborted) return reject(signal.reason);
-        const onAbort = () => {
-          clearTimeout(timer);
-          reject(signal?.reason);
-        };
-        const timer = setTimeout(() => {
-          signal?.removeEventListener("abort", onAbort);
-          resolve();
-        }, delayMs / speed);
-        signal?.addEventListener("abort", onAbort);
-      }),
+    now: () => systemClock.now() * speed,
+    sleep: (delayMs, signal) => systemClock.sleep(delayMs / speed, signal),
   };
 }
 
@@ -41,11 +25,11 @@ export interface DialPairOptions {
 
 /** Options with which two ends dial each other. */
 export async function dialPairOptions(
-  { rtc, rtcOfB = rtc, clock = scaledClock(1), relay }: DialPairOptions,
+  { rtc, rtcOfB = rtc, clock = systemClock, relay }: DialPairOptions,
 ): Promise<{ a: DialOptions; b: DialOptions }> {
   const exchange = signalPair(relay);
-  const [a, b] = [await createIdentity(webCrypto), await createIdentity(webCrypto)];
-  const both = { iceServers: [], clock, crypto: webCrypto };
+  const [a, b] = [await createIdentity(meshCrypto), await createIdentity(meshCrypto)];
+  const both = { iceServers: [], clock, crypto: meshCrypto };
   return {
     a: { ...both, rtc, exchange: exchange.a, isInitiator: true, identity: a, peerId: b.peerId },
     b: {
