@@ -126,7 +126,7 @@ function notReady(request: Request): Response {
     code: "not_ready",
   };
   const { pathname } = new URL(request.url);
-  if (pathname === "/signaling") return new Response("okay");
+  if (pathname === SIGNALING_PATH) return new Response("okay");
   return Response.json({ error }, { status: 503, headers: { "retry-after": "2" } });
 }
 

@@ -47,6 +47,7 @@ export async function node(flags: NodeFlags): Promise<number> {
         memoryBytes: gpu.memoryBytes,
         clock: means.clock,
         rng: means.rng,
+        coordinatorId: link.coordinatorId,
         onNotice: (text) => console.error(redactLink(text)),
       });
       const outcome = await Promise.race([

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { generateJoinLink, type JoinLink } from "../mesh/join_link.ts";
 import { decodeBase64Url, encodeBase64Url } from "../mesh/base64url.ts";
 import { meshCrypto } from "../platform/web_crypto.ts";
+import { writePrivateFile } from "./private_file.ts";
 
 /** A room as it is kept on disk, so that links outlive the coordinator. */
 interface StoredRoom {
@@ -11,7 +12,10 @@ interface StoredRoom {
 
 const FILE = "room.json";
 
-/** The room of this machine's coordinators: the one of earlier starts, unless a new one is wanted. */
+/**
+ * The room of this machine's coordinators: the one of earlier starts, unless a new one is wanted or
+ * the file is damaged.
+ */
 export async function readRoom(
   folder: string,
   { isNew }: { readonly isNew: boolean },
@@ -20,9 +24,8 @@ export async function readRoom(
   const stored = isNew ? null : parseRoom(await Deno.readTextFile(path).catch(() => ""));
   if (stored !== null) return stored;
   const { room, secret } = generateJoinLink(meshCrypto, { pageUrl: "http://localhost" });
-  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
   const text = JSON.stringify({ room, secret: encodeBase64Url(secret) } satisfies StoredRoom);
-  await Deno.writeTextFile(path, text, { mode: 0o600 });
+  await writePrivateFile(path, text);
   return { room, secret };
 }
 

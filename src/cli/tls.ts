@@ -1,7 +1,8 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { type CertificatePair, selfSignedCertificate } from "../platform/self_signed.ts";
+import { writePrivateFile } from "./private_file.ts";
 
 const CACHE_FILE = "self_signed.pem";
 /** A cached certificate is renewed when it has less than this to live. */
@@ -66,7 +67,7 @@ async function selfSigned(options: TlsOptions): Promise<TlsCertificate> {
   if (cached !== null) return cached;
   const pair = await selfSignedCertificate(options);
   try {
-    await writePrivately(path, pair.cert + pair.key);
+    await writePrivateFile(path, pair.cert + pair.key);
   } catch (cause) {
     throw new Error(`Cannot keep the certificate in "${path}": make the folder writable`, {
       cause,
@@ -91,14 +92,6 @@ function usablePair(text: string, { hosts, now }: TlsOptions): TlsCertificate | 
   } catch {
     return null;
   }
-}
-
-/** Replaces a file at once; nobody else may read it at any time. */
-async function writePrivately(path: string, text: string): Promise<void> {
-  await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const newPath = `${path}.${crypto.randomUUID()}`;
-  await Deno.writeTextFile(newPath, text, { createNew: true, mode: 0o600 });
-  await Deno.rename(newPath, path);
 }
 
 async function readPem(path: string, flag: string): Promise<string> {

@@ -201,7 +201,8 @@ export class Cluster implements EnginePipeline {
   #relieve(stages: readonly PlacedStage[]): void {
     for (const member of this.members) {
       if (stages.some(({ peerId }) => peerId === member.link.peerId)) continue;
-      if (member.shard !== null) {
+      // One that failed to load may still hold what it had before.
+      if (member.shard !== null || member.state === "failed") {
         member.link.sendControl({ type: "unload", reason: "Others hold its layers now" });
       }
       member.rest();

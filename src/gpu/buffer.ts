@@ -3,6 +3,11 @@ import { type GpuContext, GpuMemoryError } from "./context.ts";
 /** How a buffer is used; all of ours can be written by the queue and copied from. */
 export type BufferRole = "storage" | "uniform" | "readback";
 
+/** Bytes that a buffer of `sizeBytes` takes. */
+export function allocatedBytes(sizeBytes: number): number {
+  return Math.max(16, Math.ceil(sizeBytes / 16) * 16);
+}
+
 /**
  * Allocates `sizeBytes` (rounded up to 16) of GPU memory inside error scopes.
  * Throws a GpuMemoryError that says what was wanted.
@@ -12,7 +17,7 @@ export async function allocate(
   request: { readonly label: string; readonly sizeBytes: number; readonly role?: BufferRole },
 ): Promise<GPUBuffer> {
   const { device, capabilities } = context;
-  const size = Math.max(16, Math.ceil(request.sizeBytes / 16) * 16);
+  const size = allocatedBytes(request.sizeBytes);
   const refuse = (why: string) =>
     new GpuMemoryError(
       `Cannot allocate ${formatBytes(size)} of GPU memory for "${request.label}": ${why}`,

@@ -108,9 +108,10 @@ export function parseJoinLink(text: string): JoinLink {
   };
 }
 
-/** The text with the secret of every join link in it replaced by "***", for logs. */
+/** The text with secrets and TURN logins of every join link in it replaced by "***", for logs. */
 export function redactLink(text: string): string {
-  return text.replace(/(v\d+\.[A-Za-z0-9_-]{16,}\.)[^\s&"'<>)]+/g, "$1***");
+  return text.replace(/(v\d+\.[A-Za-z0-9_-]{16,}\.)[^\s&"'<>)]+/g, "$1***")
+    .replace(/([&?]ice=turns?(?::|%3A))[^\s&"'<>)]+/gi, "$1***");
 }
 
 function readPageUrl(text: string): URL {

@@ -1,15 +1,13 @@
 import type { Clock } from "../platform/platform.ts";
+import { DialAttempt } from "./dial_attempt.ts";
 import type { PeerLink } from "./peer_link.ts";
 import type { ReceivedRoomMessage, Room, RoomMessage } from "./room.ts";
+import type { SignalExchange } from "./rtc_signal.ts";
 
-/** The signals of one attempt to connect. */
-export interface SignalExchange {
-  send(signal: unknown): void;
-  /** Signals that came before are delivered first. Returns how to stop. */
-  listen(onSignal: (signal: unknown) => void): () => void;
-}
-
-/** Makes a link by exchanging signals; rejects when it cannot or must not be made. */
+/**
+ * Makes a link by exchanging signals; rejects when it cannot or must not be made, and with the
+ * signal's reason.
+ */
 export type Dial = (attempt: {
   readonly peerId: string;
   readonly isInitiator: boolean;
@@ -31,19 +29,19 @@ export interface MeshListener {
 
 /** Attempts by others at once; more are refused. */
 const MAX_INCOMING = 64;
-/** Signals kept until the dialling side of this process listens. */
-const MAX_EARLY_SIGNALS = 64;
 
-/** One peer's links to others: dials, answers, and keeps at most one link to each. */
+/**
+ * One peer's links to others: dials, answers, and keeps at most one link to each. When two dial each
+ * other at once, the one with the lower id connects.
+ */
 export class Mesh {
   readonly peerId: string;
   readonly #room: Room;
   readonly #dial: Dial;
   readonly #clock: Clock;
   readonly #links = new Map<string, PeerLink>();
-  readonly #dialling = new Map<string, Promise<PeerLink>>();
-  /** By dial id. */
-  readonly #attempts = new Map<string, Attempt>();
+  /** At most one to and one from each peer. */
+  readonly #attempts = new Set<DialAttempt>();
   readonly #listeners = new Set<MeshListener>();
   readonly #closing = new AbortController();
   readonly #stopRoom: () => void;
@@ -94,13 +92,10 @@ export class Mesh {
   connect(peerId: string): Promise<PeerLink> {
     const open = this.#links.get(peerId);
     if (open) return Promise.resolve(open);
-    const running = this.#dialling.get(peerId);
-    if (running) return running;
+    const running = [...this.#attempts].find((attempt) => attempt.peerId === peerId);
+    if (running) return running.linked;
     const dialId = `${this.peerId.slice(0, 8)}-${++this.#lastDial}`;
-    const dialled = this.#run(dialId, { peerId, isInitiator: true })
-      .finally(() => this.#dialling.delete(peerId));
-    this.#dialling.set(peerId, dialled);
-    return dialled;
+    return this.#start({ peerId, dialId, isInitiator: true }).linked;
   }
 
   /** The link to a peer that is going to dial. Rejects after `withinMs`, or with the signal. */
@@ -113,14 +108,12 @@ export class Mesh {
     const waiting = new AbortController();
     const { promise, resolve } = Promise.withResolvers<PeerLink>();
     const stop = this.listen({ onLink: (link) => link.peerId === peerId && resolve(link) });
+    const ended = AbortSignal.any([signal, waiting.signal, this.#closing.signal]);
     try {
-      const late = this.#clock.sleep(withinMs, AbortSignal.any([signal, waiting.signal]));
-      return await Promise.race([
-        promise,
-        late.then(() => {
-          throw new Error(`Peer ${peerId} did not connect within ${withinMs} ms`);
-        }),
-      ]);
+      const late = this.#clock.sleep(withinMs, ended).then(() => {
+        throw new Error(`Peer ${peerId} did not connect within ${withinMs} ms`);
+      });
+      return await Promise.race([promise, late]);
     } finally {
       stop();
       waiting.abort();
@@ -129,6 +122,9 @@ export class Mesh {
 
   /** Takes in a link that was made in another way. */
   adopt(link: PeerLink): void {
+    const { signal } = this.#closing;
+    if (signal.aborted) return link.close(signal.reason.message);
+    if (link.closedReason !== null) return;
     const old = this.#links.get(link.peerId);
     this.#links.set(link.peerId, link);
     old?.close("A newer connection took its place");
@@ -156,50 +152,64 @@ export class Mesh {
       case "announce":
         return this.#tell((listener) => listener.onAnnounce?.(from, message.role));
       case "signal": {
-        const attempt = this.#attempts.get(message.dialId);
-        if (attempt?.peerId === from) return attempt.take(message.signal);
-        return this.#answer(from, message);
+        const attempt = this.#attempt(from, message.dialId);
+        if (attempt !== null) return attempt.take(message.signal);
+        // A late signal of an attempt that is over starts nothing.
+        return isOffer(message.signal) ? this.#answer(from, message) : undefined;
       }
       case "refuse":
-        if (this.#attempts.get(message.dialId)?.peerId === from) {
-          this.#attempts.get(message.dialId)?.cancel(new Error(message.reason));
-        }
-        return;
+        return this.#attempt(from, message.dialId)?.cancel(message.reason);
       default:
         return message satisfies never;
     }
   }
 
-  #answer(from: string, message: Extract<RoomMessage, { type: "signal" }>): void {
-    // A late signal of an attempt that is over starts nothing.
-    if (!isOffer(message.signal)) return;
-    const numIncoming = [...this.#attempts.values()].filter((x) => !x.isInitiator).length;
-    if (numIncoming >= MAX_INCOMING) {
-      const reason = `${MAX_INCOMING} peers are connecting already: try again`;
-      return this.#room.send(from, { type: "refuse", dialId: message.dialId, reason });
-    }
-    const answered = this.#run(message.dialId, { peerId: from, isInitiator: false });
-    this.#attempts.get(message.dialId)?.take(message.signal);
-    answered.catch((error) => this.#notice(`Peer ${from} could not connect: ${error.message}`));
+  #attempt(peerId: string, dialId: string): DialAttempt | null {
+    return [...this.#attempts].find((x) => x.peerId === peerId && x.dialId === dialId) ?? null;
   }
 
-  async #run(
-    dialId: string,
-    { peerId, isInitiator }: { readonly peerId: string; readonly isInitiator: boolean },
-  ): Promise<PeerLink> {
-    const attempt = new Attempt({
-      peerId,
-      isInitiator,
+  #answer(peerId: string, { dialId, signal }: Extract<RoomMessage, { type: "signal" }>): void {
+    const attempts = [...this.#attempts];
+    const own = attempts.find((attempt) => attempt.isInitiator && attempt.peerId === peerId);
+    // Both dialled: the other side gives way as soon as it hears of this one's attempt.
+    if (own && this.peerId < peerId) return;
+    const incoming = attempts.filter((attempt) => !attempt.isInitiator);
+    const earlier = incoming.find((attempt) => attempt.peerId === peerId);
+    if (!earlier && incoming.length >= MAX_INCOMING) {
+      const reason = `${MAX_INCOMING} peers are connecting already: try again`;
+      return this.#room.send(peerId, { type: "refuse", dialId, reason });
+    }
+    const answer = this.#start({ peerId, dialId, isInitiator: false });
+    answer.take(signal);
+    earlier?.giveWay(answer);
+    own?.giveWay(answer);
+    answer.linked.catch((error) =>
+      this.#notice(`Peer ${peerId} could not connect: ${error.message}`)
+    );
+  }
+
+  #start(call: Pick<DialAttempt, "peerId" | "dialId" | "isInitiator">): DialAttempt {
+    const { peerId, dialId } = call;
+    const attempt = new DialAttempt({
+      ...call,
       send: (signal) => this.#room.send(peerId, { type: "signal", dialId, signal }),
+      run: (attempt) => this.#run(attempt),
     });
-    this.#attempts.set(dialId, attempt);
+    this.#attempts.add(attempt);
+    return attempt;
+  }
+
+  async #run(attempt: DialAttempt): Promise<PeerLink> {
+    const { peerId, isInitiator } = attempt;
+    const signal = AbortSignal.any([this.#closing.signal, attempt.signal]);
     try {
-      const signal = AbortSignal.any([this.#closing.signal, attempt.signal]);
       const link = await this.#dial({ peerId, isInitiator, exchange: attempt, signal });
+      if (signal.aborted) link.close(signal.reason.message);
+      signal.throwIfAborted();
       this.adopt(link);
       return link;
     } finally {
-      this.#attempts.delete(dialId);
+      this.#attempts.delete(attempt);
     }
   }
 
@@ -209,45 +219,6 @@ export class Mesh {
 
   #tell(call: (listener: MeshListener) => void): void {
     for (const listener of [...this.#listeners]) call(listener);
-  }
-}
-
-/** One attempt to connect to one peer. */
-class Attempt implements SignalExchange {
-  readonly peerId: string;
-  readonly isInitiator: boolean;
-  readonly send: (signal: unknown) => void;
-  readonly #cancelling = new AbortController();
-  #early: unknown[] = [];
-  #onSignal: ((signal: unknown) => void) | null = null;
-
-  constructor({ peerId, isInitiator, send }: {
-    readonly peerId: string;
-    readonly isInitiator: boolean;
-    readonly send: (signal: unknown) => void;
-  }) {
-    this.peerId = peerId;
-    this.isInitiator = isInitiator;
-    this.send = send;
-  }
-
-  get signal(): AbortSignal {
-    return this.#cancelling.signal;
-  }
-
-  listen(onSignal: (signal: unknown) => void): () => void {
-    this.#onSignal = onSignal;
-    for (const signal of this.#early.splice(0)) onSignal(signal);
-    return () => this.#onSignal = null;
-  }
-
-  take(signal: unknown): void {
-    if (this.#onSignal) this.#onSignal(signal);
-    else if (this.#early.length < MAX_EARLY_SIGNALS) this.#early.push(signal);
-  }
-
-  cancel(reason: Error): void {
-    this.#cancelling.abort(reason);
   }
 }
 

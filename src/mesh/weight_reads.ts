@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clock } from "../platform/platform.ts";
-import type { PeerControl } from "./control.ts";
+import { clipReason, type PeerControl } from "./control.ts";
 import type { PeerLink } from "./peer_link.ts";
 
 /** Bytes [start, end) of a file. */
@@ -16,7 +16,7 @@ export interface FileRange {
 /** Largest range of one read; larger ones are refused. */
 export const MAX_READ_BYTES = 8 << 20;
 
-/** A read that is not answered by then has failed. */
+/** Reads fail when none of them was answered for this long. */
 const READ_DEADLINE_MS = 60_000;
 /** Reads of one peer that are served at once; the others wait their turn. */
 const MAX_READS_AT_ONCE = 2;
@@ -38,13 +38,16 @@ export class WeightReads {
   readonly #clock: Clock;
   readonly #pending = new Map<number, PendingRead>();
   #lastId = 0;
+  #lastAnswerMs = -Infinity;
 
   constructor(link: PeerLink, clock: Clock) {
     this.#link = link;
     this.#clock = clock;
     link.listen({
       onFrame: ({ type, sequence, payload }) => {
-        if (type === "weights") this.#take(sequence)?.resolve(payload);
+        if (type !== "weights") return;
+        this.#lastAnswerMs = clock.now();
+        this.#take(sequence)?.resolve(payload);
       },
       onClose: (reason) => {
         for (const id of [...this.#pending.keys()]) this.fail(id, reason);
@@ -75,7 +78,7 @@ export class WeightReads {
     this.#pending.set(id, { resolve, reject });
     this.#link.sendControl({ type: "read", id, fileKey, start, end });
     const waiting = new AbortController();
-    this.#clock.sleep(READ_DEADLINE_MS, waiting.signal).then(
+    this.#silence(waiting.signal).then(
       () => this.fail(id, `nothing came within ${READ_DEADLINE_MS} ms`),
       () => {},
     );
@@ -85,6 +88,16 @@ export class WeightReads {
       throw new WeightReadError(`${bytes.length} bytes came instead of ${end - start}`);
     } finally {
       waiting.abort();
+    }
+  }
+
+  /** Resolves when nothing was answered for too long: many reads share one slow link. */
+  async #silence(signal: AbortSignal): Promise<void> {
+    const startMs = this.#clock.now();
+    const leftMs = () =>
+      Math.max(startMs, this.#lastAnswerMs) + READ_DEADLINE_MS - this.#clock.now();
+    for (let waitMs = leftMs(); waitMs > 0; waitMs = leftMs()) {
+      await this.#clock.sleep(waitMs, signal);
     }
   }
 
@@ -124,6 +137,7 @@ export class WeightServing {
 
   /** False when nothing waits. */
   #serveNext(): boolean {
+    if (this.#link.closedReason !== null) this.#waiting.length = 0;
     const request = this.#waiting.shift();
     if (request === undefined) return false;
     this.#numServed++;
@@ -154,6 +168,6 @@ export class WeightServing {
   }
 
   #refuse({ id }: ReadRequest, reason: string): void {
-    this.#link.sendControl({ type: "read-failed", id, reason });
+    this.#link.sendControl({ type: "read-failed", id, reason: clipReason(reason) });
   }
 }

@@ -5,6 +5,9 @@
  */
 import {
   type CoordinatorControl,
+  MAX_HELD_FILES,
+  MAX_LINKS,
+  MAX_NAME_LENGTH,
   parseCoordinatorControl,
   type PeerControl,
   PROTOCOL,
@@ -16,6 +19,7 @@ import type { Clock, Rng } from "../platform/platform.ts";
 import type { StageHost } from "../stage/stage_host.ts";
 import type { PeerState, PeerView } from "./peer_view.ts";
 import { RateMeter } from "../pipeline/rate_meter.ts";
+import { callForCoordinator } from "./call_for_coordinator.ts";
 import { ShardHolder } from "./shard_holder.ts";
 
 /** What a peer lends, and how it reaches others. */
@@ -33,16 +37,12 @@ export interface PeerOptions {
   readonly heldFiles: () => Promise<readonly { readonly key: string; readonly bytes: number }[]>;
   readonly clock: Clock;
   readonly rng: Rng;
+  /** The only coordinator to obey; by default, and with null, whoever welcomes the peer first. */
+  readonly coordinatorId?: string | null;
   readonly onNotice?: (text: string) => void;
 }
 
-/** Between two announcements while there is no coordinator: from, and at most. */
-const ANNOUNCE_MS = { first: 500, last: 5_000 };
-/** After this long without an answer the owner is told what may be wrong. */
-const SILENCE_MS = 10_000;
 const STATS_MS = 1_000;
-/** As many as a "join" takes. */
-const MAX_HELD_FILES = 4096;
 
 type Welcome = Extract<CoordinatorControl, { type: "welcome" }>;
 
@@ -58,6 +58,8 @@ export class Peer {
   readonly #options: PeerOptions;
   readonly #listeners = new Set<() => void>();
   readonly #leaving = new AbortController();
+  /** Aborted while there is a coordinator. */
+  #searching = new AbortController();
   readonly #rate = new RateMeter();
   #session: Session | null = null;
   #isPaused = false;
@@ -77,7 +79,7 @@ export class Peer {
       ...(onNotice && { onNotice }),
     });
     host.lost.then((error) => this.leave(error.message));
-    this.#announce();
+    this.#search();
     this.#report();
   }
 
@@ -136,6 +138,7 @@ export class Peer {
     const session = this.#session;
     this.#options.mesh.close(reason);
     await session?.holder.unload(reason);
+    await this.#unloaded;
     this.#changed();
   }
 
@@ -148,14 +151,17 @@ export class Peer {
     return this.#session.holder.shard === null ? "waiting" : "loading";
   }
 
-  /** Whoever says "welcome" first is the coordinator. */
+  /** Whoever says "welcome" first is the coordinator, unless it is known who must be. */
   #greet(link: PeerLink): void {
+    const { coordinatorId = null } = this.#options;
+    const mayBeCoordinator = coordinatorId === null || coordinatorId === link.peerId;
     link.listen({
       onControl: (value) => {
         const message = parseCoordinatorControl(value);
         if (message === null) return;
-        if (message.type === "welcome") this.#join(link, message);
-        else if (this.#session?.link === link) this.#obey(message);
+        if (message.type === "welcome") {
+          if (mayBeCoordinator) this.#join(link, message);
+        } else if (this.#session?.link === link) this.#obey(message);
       },
       onClose: (reason) => {
         this.#pastBytes.in += link.stats.bytesIn;
@@ -166,7 +172,7 @@ export class Peer {
   }
 
   #join(link: PeerLink, { model, protocol }: Welcome): void {
-    if (this.#session?.link.closedReason === null) return;
+    if (this.#leaving.signal.aborted || this.#session?.link.closedReason === null) return;
     if (protocol !== PROTOCOL) {
       return this.#refused(`The coordinator speaks protocol ${protocol}, this peer ${PROTOCOL}`);
     }
@@ -178,18 +184,22 @@ export class Peer {
       ...{ mesh, host, coordinator: link, reads, clock, onChange },
       after: this.#unloaded,
     });
+    this.#searching.abort();
     this.#session = { link, reads, holder, modelName: model };
     this.#hadCoordinator = true;
     this.#note = null;
     this.#changed();
     // A cache that cannot be read is as good as empty.
     heldFiles().catch(() => []).then((held) =>
-      this.#send({
-        ...{ type: "join", protocol: PROTOCOL, name, version, memoryBytes },
-        device: host.device,
-        heldFiles: [...held].slice(0, MAX_HELD_FILES),
-        isPaused: this.#isPaused,
-      })
+      link.sendControl(
+        {
+          ...{ type: "join", protocol: PROTOCOL, version, memoryBytes },
+          name: name.slice(0, MAX_NAME_LENGTH),
+          device: host.device,
+          heldFiles: held.slice(0, MAX_HELD_FILES),
+          isPaused: this.#isPaused,
+        } satisfies PeerControl,
+      )
     );
   }
 
@@ -202,6 +212,8 @@ export class Peer {
     const { reads, holder } = this.#session!;
     switch (message.type) {
       case "load":
+        // It was sent before the coordinator heard of the pause.
+        if (this.#isPaused) return;
         this.#note = null;
         return holder.take(message);
       case "refuse":
@@ -222,30 +234,15 @@ export class Peer {
     this.#note = reason;
     if (session !== null) this.#unloaded = session.holder.unload(reason);
     this.#changed();
-    this.#announce();
+    if (!this.#leaving.signal.aborted) this.#search();
   }
 
-  /** Until there is a coordinator; more and more seldom, and never all peers at once. */
-  async #announce(): Promise<void> {
+  #search(): void {
     const { mesh, clock, rng } = this.#options;
-    const announce = () => mesh.announce("peer");
-    const stopListening = mesh.listen({
-      onConnect: announce,
-      onAnnounce: (_, role) => role === "coordinator" && announce(),
-    });
-    const startMs = clock.now();
-    try {
-      for (let waitMs = ANNOUNCE_MS.first; this.#session === null; waitMs *= 1.5) {
-        announce();
-        const jitter = 0.5 + rng.uint32() / 2 ** 32;
-        await clock.sleep(Math.min(waitMs, ANNOUNCE_MS.last) * jitter, this.#leaving.signal);
-        if (this.#session === null && clock.now() - startMs > SILENCE_MS) this.#explainSilence();
-      }
-    } catch {
-      // Left.
-    } finally {
-      stopListening();
-    }
+    this.#searching = new AbortController();
+    const signal = AbortSignal.any([this.#leaving.signal, this.#searching.signal]);
+    const onSilence = () => this.#explainSilence();
+    void callForCoordinator({ mesh, clock, rng, signal, onSilence });
   }
 
   #explainSilence(): void {
@@ -267,7 +264,7 @@ export class Peer {
           numTokens: stats?.numTokens ?? 0,
           numSteps: stats?.numSteps ?? 0,
           busyMs: stats?.busyMs ?? 0,
-          links: mesh.links.map(({ peerId: to, stats }) => ({ to, ...stats })),
+          links: mesh.links.slice(0, MAX_LINKS).map(({ peerId: to, stats }) => ({ to, ...stats })),
         });
         this.#changed();
       }

@@ -1,6 +1,6 @@
 import type { ModelConfig, Shard } from "../core.ts";
 import { aborted } from "../mesh/aborted.ts";
-import type { CoordinatorControl } from "../mesh/control.ts";
+import { clipReason, type CoordinatorControl } from "../mesh/control.ts";
 import type { Mesh } from "../mesh/mesh.ts";
 import type { PeerLink } from "../mesh/peer_link.ts";
 import { MAX_READ_BYTES, type WeightReads } from "../mesh/weight_reads.ts";
@@ -100,7 +100,7 @@ export class ShardHolder {
         if (loading.signal.aborted) return;
         this.#order = null;
         const reason = error instanceof Error ? error.message : String(error);
-        this.#failure = reason.slice(0, 2_000);
+        this.#failure = clipReason(reason);
         coordinator.sendControl({ type: "load-failed", epoch, reason: this.#failure });
       } finally {
         onChange();
@@ -113,8 +113,8 @@ export class ShardHolder {
   async unload(reason: string): Promise<void> {
     this.#stop(reason);
     this.#order = null;
+    this.#lastOrder = this.#lastOrder.then(() => this.#release());
     await this.#lastOrder;
-    this.#release();
     this.#options.onChange();
   }
 
@@ -149,12 +149,7 @@ export class ShardHolder {
       stage: held.stage,
       hiddenSize: held.config.hiddenSize,
       onFailure: ({ stepId, reason }) =>
-        coordinator.sendControl({
-          type: "step-failed",
-          epoch,
-          stepId,
-          reason: reason.slice(0, 2_000),
-        }),
+        coordinator.sendControl({ type: "step-failed", epoch, stepId, reason: clipReason(reason) }),
     });
     this.#watch([input, output], epoch);
     return held;
@@ -169,7 +164,7 @@ export class ShardHolder {
         coordinator.sendControl({
           type: "stage-lost",
           epoch,
-          reason: `${link.peerId}: ${reason}`.slice(0, 2_000),
+          reason: clipReason(`${link.peerId}: ${reason}`),
         });
       if (link.closedReason !== null) onClose(link.closedReason);
       else this.#stopListening.push(link.listen({ onClose }));

@@ -6,10 +6,10 @@ import {
   HAS_OPTIONS,
   HAS_PENALTIES,
   HAS_SAMPLE,
-  MAX_REMEMBERED,
   RESTARTS_COUNTS,
   WANTS_LOGITS,
 } from "./batch_wire.ts";
+import { SequenceMemory } from "./sequence_memory.ts";
 import { WireError, WireReader } from "./wire_reader.ts";
 
 type Options = Omit<SampleRequest, "tokenIndex" | "penalties" | "wantsLogits"> & {
@@ -17,8 +17,9 @@ type Options = Omit<SampleRequest, "tokenIndex" | "penalties" | "wantsLogits"> &
 };
 
 interface KnownState {
+  numSlices: number;
   blockTable: Uint32Array;
-  /** Positions [0, numTokens) have been computed here, or were when the sequence came. */
+  /** Positions [0, numTokens) have been computed. */
   numTokens: number;
   options: Options | null;
   counts: Map<number, number> | null;
@@ -35,20 +36,19 @@ export interface EncodedBatch {
 /** Rebuilds the batches of one pipeline from what a BatchEncoder wrote. */
 export class BatchDecoder {
   readonly #limits: StageLimits;
-  readonly #known = new Map<number, KnownState>();
+  readonly #known = new SequenceMemory<KnownState>();
 
   constructor(limits: StageLimits) {
     this.#limits = limits;
   }
 
   /**
-   * Decodes the next batch. Throws a WireError when the bytes are damaged, a batch before it was
-   * lost, or it exceeds the stage's limits; the sequences of such a batch are in doubt from there
-   * on.
+   * Decodes the next batch. Throws a WireError when the bytes are damaged, a batch with one of its
+   * sequences was lost, or it exceeds the stage's limits. Such a batch counts as lost itself: its
+   * sequences are refused from there on, until they come whole.
    */
   decode({ stepId, meta, tokenIds }: EncodedBatch): Batch {
     const reader = new WireReader(meta);
-    for (const id of reader.u32s(reader.u32())) this.#known.delete(id);
     const numSlices = reader.u32();
     if (numSlices > this.#limits.maxSequences) {
       throw new WireError(`${numSlices} slices exceed the limit of ${this.#limits.maxSequences}`);
@@ -56,62 +56,70 @@ export class BatchDecoder {
     const slices: BatchSlice[] = [];
     let firstToken = 0;
     for (let i = 0; i < numSlices; i++) {
-      const slice = this.#slice(reader, tokenIds?.subarray(firstToken) ?? null);
+      const slice = this.#slice(reader, { tokenIds, firstToken });
       firstToken += slice.tokenIds.length;
-      if (firstToken > this.#limits.maxBatchTokens) {
-        throw new WireError(`The batch exceeds ${this.#limits.maxBatchTokens} tokens`);
-      }
       slices.push(slice);
     }
     reader.end();
     if (tokenIds !== null && tokenIds.length !== firstToken) {
       throw new WireError(`${tokenIds.length} token ids came for ${firstToken} tokens`);
     }
+    this.#known.forgetOldest();
     return { stepId, slices };
   }
 
-  #slice(reader: WireReader, tokenIds: Uint32Array | null): BatchSlice {
+  #slice(
+    reader: WireReader,
+    { tokenIds, firstToken }: {
+      readonly tokenIds: Uint32Array | null;
+      readonly firstToken: number;
+    },
+  ): BatchSlice {
+    const { maxBatchTokens, maxModelLength } = this.#limits;
     const sequenceId = reader.u32();
+    const state = this.#state(sequenceId, reader.u32());
     const startPosition = reader.u32();
     const numTokens = reader.u32();
     const flags = reader.u32();
     const end = startPosition + numTokens;
     if ((flags & ~ALL_FLAGS) !== 0) throw new WireError(`Flags ${flags} are unknown`);
-    if (numTokens === 0 || end > this.#limits.maxModelLength) {
+    if (numTokens === 0 || end > maxModelLength) {
       throw new WireError(`Positions [${startPosition}, ${end}) are outside every sequence`);
     }
-    const state = this.#state(sequenceId);
-    if (state.numTokens > 0 && startPosition > state.numTokens) {
+    if (firstToken + numTokens > maxBatchTokens) {
+      throw new WireError(`The batch exceeds ${maxBatchTokens} tokens`);
+    }
+    if (tokenIds !== null && firstToken + numTokens > tokenIds.length) {
+      throw new WireError(`${tokenIds.length} token ids are too few for the batch`);
+    }
+    if (state.numSlices > 0 && startPosition > state.numTokens) {
       throw new WireError(
         `Sequence ${sequenceId} goes on at ${startPosition}, but ends at ${state.numTokens} here`,
       );
     }
     this.#readBlocks(reader, state, Math.ceil(end / BLOCK_SIZE));
-    state.numTokens = end;
     const slice = {
       sequenceId,
       startPosition,
-      tokenIds: tokenIds === null ? new Uint32Array(numTokens) : tokenIds.slice(0, numTokens),
+      tokenIds: tokenIds?.slice(firstToken, firstToken + numTokens) ?? new Uint32Array(numTokens),
       blockTable: state.blockTable,
+      ...((flags & HAS_SAMPLE) !== 0 && {
+        sample: readSample(reader, { state, flags, maxTokenIds: maxModelLength }),
+      }),
     };
-    if ((flags & HAS_SAMPLE) === 0) return slice;
-    return { ...slice, sample: readSample(reader, state, flags) };
+    state.numTokens = end;
+    state.numSlices++;
+    this.#known.use(sequenceId, state);
+    return slice;
   }
 
-  #state(sequenceId: number): KnownState {
-    const known = this.#known.get(sequenceId);
-    if (known !== undefined) return known;
-    if (this.#known.size >= MAX_REMEMBERED) {
-      throw new WireError(`More than ${MAX_REMEMBERED} sequences are open`);
-    }
-    const state: KnownState = {
-      blockTable: new Uint32Array(0),
-      numTokens: 0,
-      options: null,
-      counts: null,
-    };
-    this.#known.set(sequenceId, state);
-    return state;
+  #state(sequenceId: number, sliceIndex: number): KnownState {
+    const state = sliceIndex === 0 ? newState() : this.#known.get(sequenceId);
+    if (state?.numSlices === sliceIndex) return state;
+    throw new WireError(
+      `Slice ${sliceIndex} of sequence ${sequenceId} came after ${state?.numSlices ?? 0}: ` +
+        "a batch was lost",
+    );
   }
 
   #readBlocks(reader: WireReader, state: KnownState, numBlocks: number): void {
@@ -120,7 +128,7 @@ export class BatchDecoder {
     if (numKept > state.blockTable.length || numKept + newBlocks.length !== numBlocks) {
       throw new WireError(
         `${numKept} of ${state.blockTable.length} known blocks and ${newBlocks.length} new ones ` +
-          `do not make ${numBlocks}: a batch was lost`,
+          `do not make ${numBlocks}`,
       );
     }
     const blockTable = new Uint32Array(numBlocks);
@@ -130,13 +138,30 @@ export class BatchDecoder {
   }
 }
 
-function readSample(reader: WireReader, state: KnownState, flags: number): SampleRequest {
+function newState(): KnownState {
+  return {
+    numSlices: 0,
+    blockTable: new Uint32Array(0),
+    numTokens: 0,
+    options: null,
+    counts: null,
+  };
+}
+
+function readSample(
+  reader: WireReader,
+  { state, flags, maxTokenIds }: {
+    readonly state: KnownState;
+    readonly flags: number;
+    readonly maxTokenIds: number;
+  },
+): SampleRequest {
   const tokenIndex = reader.u32();
   const hasPenalties = (flags & HAS_PENALTIES) !== 0;
   if ((flags & HAS_OPTIONS) !== 0) state.options = readOptions(reader, hasPenalties);
   const { options } = state;
   if (options === null || (options.penalties !== null) !== hasPenalties) {
-    throw new WireError("The sampling options are unknown: a batch was lost");
+    throw new WireError("The sampling options do not fit the flags");
   }
   const { penalties, ...rest } = options;
   const sample = {
@@ -150,9 +175,12 @@ function readSample(reader: WireReader, state: KnownState, flags: number): Sampl
   }
   if ((flags & RESTARTS_COUNTS) !== 0) state.counts = new Map();
   const { counts } = state;
-  if (counts === null) throw new WireError("The token counts are unknown: a batch was lost");
+  if (counts === null) throw new WireError("Changes of token counts came before the counts");
   const changes = reader.u32s(reader.u32() * 2);
   for (let i = 0; i < changes.length; i += 2) counts.set(changes[i] ?? 0, changes[i + 1] ?? 0);
+  if (counts.size > maxTokenIds) {
+    throw new WireError(`A sequence of ${counts.size} distinct tokens exceeds ${maxTokenIds}`);
+  }
   return {
     ...sample,
     penalties: {

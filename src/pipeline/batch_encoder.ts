@@ -3,14 +3,15 @@ import {
   HAS_OPTIONS,
   HAS_PENALTIES,
   HAS_SAMPLE,
-  MAX_REMEMBERED,
   RESTARTS_COUNTS,
   WANTS_LOGITS,
 } from "./batch_wire.ts";
+import { SequenceMemory } from "./sequence_memory.ts";
 import { WireWriter } from "./wire_writer.ts";
 
 /** What the stages know of a sequence. */
 interface SentState {
+  numSlices: number;
   blockTable: Uint32Array;
   /** Null before the first sample. */
   sample: SampleRequest | null;
@@ -20,8 +21,7 @@ interface SentState {
 
 /** Turns batches into what the stages of one pipeline do not know yet. */
 export class BatchEncoder {
-  /** By sequence id, the one that was used longest ago first. */
-  readonly #sent = new Map<number, SentState>();
+  readonly #sent = new SequenceMemory<SentState>();
 
   /**
    * The meta part of `batch`. To be sent in the order of the calls: each one builds on those
@@ -29,35 +29,22 @@ export class BatchEncoder {
    */
   encode(batch: Batch): Uint8Array<ArrayBuffer> {
     const writer = new WireWriter();
-    const forgotten = this.#forget(batch);
-    writer.u32(forgotten.length);
-    writer.u32s(forgotten);
     writer.u32(batch.slices.length);
     for (const slice of batch.slices) this.#slice(writer, slice);
+    this.#sent.forgetOldest();
     return writer.finish();
-  }
-
-  /** Makes room for the batch's sequences; the ids that stages may forget. */
-  #forget(batch: Batch): number[] {
-    for (const { sequenceId } of batch.slices) {
-      const state = this.#sent.get(sequenceId);
-      this.#sent.delete(sequenceId);
-      this.#sent.set(sequenceId, state ?? newState());
-    }
-    const numTooMany = Math.max(0, this.#sent.size - MAX_REMEMBERED);
-    const forgotten = [...this.#sent.keys()].slice(0, numTooMany);
-    for (const id of forgotten) this.#sent.delete(id);
-    return forgotten;
   }
 
   #slice(writer: WireWriter, slice: BatchSlice): void {
     const state = this.#sent.get(slice.sequenceId) ?? newState();
+    this.#sent.use(slice.sequenceId, state);
     const numKept = commonPrefix(state.blockTable, slice.blockTable);
     const newBlocks = slice.blockTable.subarray(numKept);
     const { sample } = slice;
     const hasOptions = sample !== undefined && !hasSameOptions(state.sample, sample);
     const changes = sample?.penalties ? changedCounts(state.counts, sample.penalties) : null;
     writer.u32(slice.sequenceId);
+    writer.u32(state.numSlices++);
     writer.u32(slice.startPosition);
     writer.u32(slice.tokenIds.length);
     writer.u32(
@@ -82,7 +69,7 @@ export class BatchEncoder {
 }
 
 function newState(): SentState {
-  return { blockTable: new Uint32Array(0), sample: null, counts: null };
+  return { numSlices: 0, blockTable: new Uint32Array(0), sample: null, counts: null };
 }
 
 function writeOptions(writer: WireWriter, sample: SampleRequest): void {
@@ -97,12 +84,14 @@ function writeOptions(writer: WireWriter, sample: SampleRequest): void {
   writer.f64(sample.penalties.repetition);
 }
 
+/** Bit for bit: 0 is not -0. */
 function hasSameOptions(a: SampleRequest | null, b: SampleRequest): boolean {
-  return a !== null && a.temperature === b.temperature && a.topP === b.topP &&
-    a.minP === b.minP && a.topK === b.topK && a.seed === b.seed &&
-    a.penalties?.presence === b.penalties?.presence &&
-    a.penalties?.frequency === b.penalties?.frequency &&
-    a.penalties?.repetition === b.penalties?.repetition;
+  const isSame = (x: number | undefined, y: number | undefined) => Object.is(x, y);
+  return a !== null && isSame(a.temperature, b.temperature) && isSame(a.topP, b.topP) &&
+    isSame(a.minP, b.minP) && isSame(a.topK, b.topK) && isSame(a.seed, b.seed) &&
+    isSame(a.penalties?.presence, b.penalties?.presence) &&
+    isSame(a.penalties?.frequency, b.penalties?.frequency) &&
+    isSame(a.penalties?.repetition, b.penalties?.repetition);
 }
 
 /** Counts only grow while a sequence lives; anything else starts them anew. */

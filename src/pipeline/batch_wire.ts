@@ -6,8 +6,8 @@
  *
  * and the meta part, the same for every stage, is all u32 but for f64 options:
  *
- *     numForgotten | sequenceId [numForgotten] | numSlices | slice [numSlices]
- *     slice   = sequenceId | startPosition | numTokens | flags
+ *     numSlices | slice [numSlices]
+ *     slice   = sequenceId | sliceIndex | startPosition | numTokens | flags
  *             | numKeptBlocks | numNewBlocks | block [numNewBlocks]
  *             | sample, if HAS_SAMPLE
  *     sample  = tokenIndex | options, if HAS_OPTIONS | penalties, if HAS_PENALTIES
@@ -16,7 +16,8 @@
  *     penalties = numChanged | (tokenId, outputCount) [numChanged]
  *
  * Stages remember block tables, options and token counts of a sequence, so that a decode carries
- * what changed and nothing else.
+ * what changed and nothing else. A slice builds on those before it: `sliceIndex` counts them, so
+ * that a stage notices when it missed one. Slice 0 brings everything.
  *
  * @module
  */
@@ -34,6 +35,3 @@ export const WANTS_LOGITS = 16;
 
 /** Flags that have a meaning. */
 export const ALL_FLAGS = HAS_SAMPLE | HAS_OPTIONS | HAS_PENALTIES | RESTARTS_COUNTS | WANTS_LOGITS;
-
-/** Sequences whose state both ends remember. */
-export const MAX_REMEMBERED = 4096;

@@ -34,7 +34,10 @@ export function decodeHidden(
   );
   for (const value of values) {
     // The difference is NaN for infinities and NaN, else 0.
-    if (value - value !== 0) throw new WireError("The hidden states are not finite");
+    if (value - value !== 0) {
+      const because = type === "f16" ? ", or exceed f16: send them as f32" : "";
+      throw new WireError(`The hidden states are not finite${because}`);
+    }
   }
   return values;
 }

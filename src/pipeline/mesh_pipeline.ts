@@ -20,6 +20,8 @@ export interface MeshPipelineOptions {
 
 interface PendingStep {
   readonly batch: Batch;
+  /** Of the batch and of those in flight before it. */
+  readonly numTokens: number;
   readonly startMs: number;
   readonly limitMs: number;
   resolve(tokens: readonly TokenOutput[]): void;
@@ -69,8 +71,15 @@ export class MeshPipeline {
     const numTokens = numBatchTokens(batch);
     const stepId = ++this.#lastStepId;
     const { promise, resolve, reject } = Promise.withResolvers<readonly TokenOutput[]>();
-    const limitMs = this.#deadline.limitMs(numTokens, this.#numTokensAhead());
-    this.#pending.set(stepId, { batch, startMs: clock.now(), limitMs, resolve, reject });
+    const numTokensWithAhead = numTokens + this.#numTokensInFlight();
+    this.#pending.set(stepId, {
+      batch,
+      numTokens: numTokensWithAhead,
+      startMs: clock.now(),
+      limitMs: this.#deadline.limitMs(numTokensWithAhead),
+      resolve,
+      reject,
+    });
     // A link that closes rejects through close().
     promise.catch(() => {});
     const frame = batchFrame(
@@ -119,11 +128,10 @@ export class MeshPipeline {
       return step.reject(new StageError({ stepId, stageIndex: this.numStages - 1, cause }));
     }
     const elapsedMs = this.#options.clock.now() - step.startMs;
-    const numTokens = numBatchTokens(step.batch) + this.#numTokensAhead();
-    this.#deadline.record({ elapsedMs, numTokens });
+    this.#deadline.record({ elapsedMs, numTokens: step.numTokens });
   }
 
-  #numTokensAhead(): number {
+  #numTokensInFlight(): number {
     let numTokens = 0;
     for (const { batch } of this.#pending.values()) numTokens += numBatchTokens(batch);
     return numTokens;

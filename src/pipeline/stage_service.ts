@@ -1,6 +1,6 @@
 import { numBatchTokens } from "../core.ts";
 import type { Frame } from "../mesh/frame.ts";
-import type { PeerLink } from "../mesh/peer_link.ts";
+import { LinkClosedError, type PeerLink } from "../mesh/peer_link.ts";
 import type { Clock } from "../platform/platform.ts";
 import type { Stage, StageOutput } from "../stage/stage.ts";
 import type { StageLimits } from "../stage/stage_limits.ts";
@@ -22,7 +22,10 @@ export interface StageServiceOptions {
   /** Where results go: the coordinator for the last stage. */
   readonly output: PeerLink;
   readonly clock: Clock;
-  /** A step is lost here; the pipeline's owner is to be told. */
+  /**
+   * A step is lost here; the pipeline's owner is to be told. Not called for what a closed link
+   * swallows: then the pipeline is lost, and no step is to blame.
+   */
   readonly onFailure: (failure: { readonly stepId: number; readonly reason: string }) => void;
 }
 
@@ -71,6 +74,8 @@ export class StageService {
     this.#lastStepId = stepId;
     const startMs = this.#options.clock.now();
     const step = this.#run(frame);
+    // It may fail while an earlier one is still waited for.
+    step.catch(() => {});
     // Results leave in the order in which batches came.
     this.#lastSent = this.#lastSent.then(async () => {
       try {
@@ -80,6 +85,7 @@ export class StageService {
         this.#stats.busyMs += this.#options.clock.now() - startMs;
         await this.#send(output, { frame, meta });
       } catch (error) {
+        if (error instanceof LinkClosedError) return;
         const reason = error instanceof Error ? error.message : String(error);
         this.#options.onFailure({ stepId, reason });
       }
@@ -99,10 +105,12 @@ export class StageService {
     if (frame.numTokens !== numTokens || frame.position !== batch.slices[0]?.startPosition) {
       throw new WireError("The frame's header does not fit its batch");
     }
-    const hidden = isFirst ? null : decodeHidden(input, {
-      type: frame.dtype === "f16" ? "f16" : "f32",
-      numElements: numTokens * hiddenSize,
-    });
+    if (isFirst !== (frame.dtype === "none")) {
+      throw new WireError(`A frame of type "${frame.dtype}" is no input of this stage`);
+    }
+    const hidden = frame.dtype === "none"
+      ? null
+      : decodeHidden(input, { type: frame.dtype, numElements: numTokens * hiddenSize });
     return { output: await stage.forward(batch, hidden), meta };
   }
 

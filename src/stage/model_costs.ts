@@ -1,14 +1,17 @@
 import type { ModelConfig } from "../core.ts";
+import { allocatedBytes } from "../gpu/buffer.ts";
 import { kvBytes } from "../kernels/kv_cache.ts";
-import type { Architecture } from "../models/architecture.ts";
-import { shardTensorNames } from "../models/check_tensors.ts";
+import type { Architecture, MatrixTensors, VectorTensors } from "../models/architecture.ts";
+import { EMBEDDING_TENSOR, HEAD_TENSOR } from "../models/check_tensors.ts";
 import { type ModelSource, requireTensor } from "../weights/model_source.ts";
+import { bufferSizes } from "./buffer_sizes.ts";
 import type { StageLimits } from "./stage_limits.ts";
+import { planParts } from "./weight_plan.ts";
 
 /** What the parts of a model take on a device, in bytes. */
 export interface ModelCosts {
   readonly numLayers: number;
-  /** Stored bytes of each layer's tensors. */
+  /** Each layer's weights. */
   readonly layerBytes: readonly number[];
   readonly kvBytesPerLayer: number;
   /** Buffers of any stage beside weights and KV. */
@@ -27,30 +30,40 @@ export function modelCosts({ source, architecture, config, limits, isF16Kv }: {
   readonly limits: StageLimits;
   readonly isF16Kv: boolean;
 }): ModelCosts {
-  const { numLayers, hiddenSize, vocabSize, isTied, numKvHeads, headDim } = config;
-  const { maxBatchTokens, maxSamples, maxModelLength, numBlocks } = limits;
-  const bytesOf = (part: { start: number; end: number; isFirst?: boolean; isLast?: boolean }) =>
-    shardTensorNames({
-      architecture,
-      config,
-      shard: {
-        startLayer: part.start,
-        endLayer: part.end,
-        hasEmbedding: part.isFirst ?? false,
-        hasHead: part.isLast ?? false,
-      },
-    }).reduce((sum, name) => sum + requireTensor(source, name).byteLength, 0);
-  const scratchColumns = Object.values(architecture.scratchColumns(config))
-    .reduce((sum, columns) => sum + columns, hiddenSize);
-  const layers = Array.from({ length: numLayers }, (_, layer) => layer);
+  const { numLayers, hiddenSize, isTied, numKvHeads, headDim } = config;
+  const matrix = ({ names }: Pick<MatrixTensors, "names">) =>
+    matrixBytes(names.map((name) => requireTensor(source, name)));
+  const layers = Array.from({ length: numLayers }, (_, layer) => {
+    const { matrices, vectors } = architecture.layerTensors(config, layer);
+    return sum(Object.values(matrices).map(matrix)) + sum(Object.values(vectors).map(vectorBytes));
+  });
+  const { step, scratch, batch, head } = bufferSizes({ architecture, config, limits });
+  const buffers = (sizes: Readonly<Record<string, number>>) =>
+    sum(Object.values(sizes).map(allocatedBytes));
   return {
     numLayers,
-    layerBytes: layers.map((start) => bytesOf({ start, end: start + 1 })),
-    kvBytesPerLayer: 2 * kvBytes({ numKvHeads, headDim, isF16: isF16Kv }, numBlocks),
-    scratchBytes: maxBatchTokens * scratchColumns * 4 + maxModelLength * headDim * 4,
-    embeddingBytes: bytesOf({ start: 0, end: 0, isFirst: true }),
-    headBytes: bytesOf({ start: numLayers, end: numLayers, isLast: true }) +
-      maxSamples * (vocabSize + hiddenSize) * 4,
+    layerBytes: layers,
+    kvBytesPerLayer: 2 *
+      allocatedBytes(kvBytes({ numKvHeads, headDim, isF16: isF16Kv }, limits.numBlocks)),
+    scratchBytes: allocatedBytes(step) + buffers(scratch) + buffers(batch),
+    embeddingBytes: matrix({ names: [EMBEDDING_TENSOR] }),
+    headBytes: vectorBytes({ length: hiddenSize }) +
+      matrix({ names: [isTied ? EMBEDDING_TENSOR : HEAD_TENSOR] }) + buffers(head),
     isTied,
   };
+}
+
+/** As WeightLoader lays them out; a device with small bindings adds a few bytes a part. */
+function matrixBytes(tensors: Parameters<typeof planParts>[0]): number {
+  const { parts } = planParts(tensors, { maxBytes: Number.MAX_SAFE_INTEGER });
+  return sum(parts.map(({ planes }) => allocatedBytes(sum(planes))));
+}
+
+/** Vectors are widened to f32. */
+function vectorBytes({ length }: Pick<VectorTensors, "length">): number {
+  return allocatedBytes(length * 4);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }

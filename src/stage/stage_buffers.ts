@@ -2,13 +2,11 @@ import type { ModelConfig, Shard } from "../core.ts";
 import { BLOCK_SIZE } from "../core.ts";
 import { allocate, type BufferRole } from "../gpu/buffer.ts";
 import type { GpuContext } from "../gpu/context.ts";
-import { STEP_BYTES } from "../kernels/context.ts";
 import { kvBytes, type KvCache } from "../kernels/kv_cache.ts";
-import { PENALTY_ENTRY_BYTES, PENALTY_ROW_BYTES } from "../kernels/penalize.ts";
-import { SAMPLE_PARAMS_BYTES } from "../kernels/sample.ts";
 import type { Architecture, BatchBuffers } from "../models/architecture.ts";
 import { ropeAngles } from "../models/rope_angles.ts";
 import type { BatchLayout } from "./batch_layout.ts";
+import { bufferSizes } from "./buffer_sizes.ts";
 import type { StageLimits } from "./stage_limits.ts";
 
 /** Buffers of the last stage. */
@@ -90,42 +88,38 @@ export class StageBuffers {
   }
 
   async #allocateAll(request: StageBuffersRequest) {
-    const { architecture, config, shard, limits } = request;
-    const { maxBatchTokens, maxSequences, maxSamples } = limits;
-    const maxBlocks = Math.ceil(limits.maxModelLength / BLOCK_SIZE);
+    const { config, shard, limits } = request;
+    const sizes = bufferSizes(request);
+    const { batch, head } = sizes;
     const scratch: Record<string, GPUBuffer> = {};
-    for (const [name, columns] of Object.entries(architecture.scratchColumns(config))) {
-      scratch[name] = await this.#allocate(name, maxBatchTokens * columns * 4);
+    for (const [name, sizeBytes] of Object.entries(sizes.scratch)) {
+      scratch[name] = await this.#allocate(name, sizeBytes);
     }
-    const angles = ropeAngles(config.rope, limits.maxModelLength);
-    const anglesBuffer = await this.#allocate("angles", angles.byteLength);
-    this.write(anglesBuffer, angles);
+    const angles = await this.#allocate("angles", batch.angles);
+    this.write(angles, ropeAngles(config.rope, limits.maxModelLength));
     return {
-      step: await this.#allocate("step", STEP_BYTES, "uniform"),
-      hidden: await this.#allocate("hidden", maxBatchTokens * config.hiddenSize * 4),
-      angles: anglesBuffer,
+      step: await this.#allocate("step", sizes.step, "uniform"),
+      hidden: await this.#allocate("hidden", batch.hidden),
+      angles,
       batch: {
-        tokenIds: await this.#allocate("token ids", maxBatchTokens * 4),
-        tokenRows: await this.#allocate("token rows", maxBatchTokens * 12),
-        blockTables: await this.#allocate("block tables", maxSequences * maxBlocks * 4),
-        maxBlocks,
-        decodeRows: await this.#allocate("decode rows", maxBatchTokens * 4),
-        tiles: await this.#allocate("tiles", maxBatchTokens * 16),
-        sampleRows: await this.#allocate("sample rows", maxSamples * 4),
+        tokenIds: await this.#allocate("token ids", batch.tokenIds),
+        tokenRows: await this.#allocate("token rows", batch.tokenRows),
+        blockTables: await this.#allocate("block tables", batch.blockTables),
+        maxBlocks: Math.ceil(limits.maxModelLength / BLOCK_SIZE),
+        decodeRows: await this.#allocate("decode rows", batch.decodeRows),
+        tiles: await this.#allocate("tiles", batch.tiles),
+        sampleRows: await this.#allocate("sample rows", batch.sampleRows),
       },
       scratch,
       caches: await this.#allocateCaches(request),
       head: shard.hasHead
         ? {
-          normed: await this.#allocate("head input", maxSamples * config.hiddenSize * 4),
-          logits: await this.#allocate("logits", maxSamples * config.vocabSize * 4),
-          sampleParams: await this.#allocate("sample params", maxSamples * SAMPLE_PARAMS_BYTES),
-          penaltyRows: await this.#allocate("penalty rows", maxSamples * PENALTY_ROW_BYTES),
-          penaltyEntries: await this.#allocate(
-            "penalty entries",
-            maxSequences * Math.min(config.vocabSize, limits.maxModelLength) * PENALTY_ENTRY_BYTES,
-          ),
-          tokens: await this.#allocate("tokens", maxSamples * 4),
+          normed: await this.#allocate("head input", head.normed),
+          logits: await this.#allocate("logits", head.logits),
+          sampleParams: await this.#allocate("sample params", head.sampleParams),
+          penaltyRows: await this.#allocate("penalty rows", head.penaltyRows),
+          penaltyEntries: await this.#allocate("penalty entries", head.penaltyEntries),
+          tokens: await this.#allocate("tokens", head.tokens),
         }
         : null,
     };

@@ -11,7 +11,7 @@ export interface LinkPair {
   cut(): void;
 }
 
-/** With `isHasty`, the link's clock runs five times as fast. `cut()` is needed only with it. */
+/** With `isHasty`, the link's clock runs faster than ours. `cut()` is needed only with it. */
 export type MakeLinkPair = (options: { readonly isHasty: boolean }) => Promise<LinkPair>;
 
 export function peerLinkContract(name: string, makePair: MakeLinkPair): void {

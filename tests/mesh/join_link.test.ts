@@ -22,6 +22,7 @@ describe("parseJoinLink()", () => {
       secret: Uint8Array.from({ length: 16 }, (_, i) => 0xf0 + i),
       signalingUrl: "ws://192.168.1.5:9931/signaling",
       coordinatorId: null,
+      iceServers: [],
     });
     expect(parseJoinLink(`https://mesh.example/a/b#v1.${ROOM}.${SECRET}`)).toMatchObject({
       pageUrl: "https://mesh.example/a/b",
@@ -99,11 +100,20 @@ describe("generateJoinLink() and formatJoinLink()", () => {
       }),
       fc.option(fc.webUrl({ validSchemes: ["ws", "wss"], withQueryParameters: true })),
       fc.boolean(),
-      (pageUrl, signalingUrl, hasCoordinator) => {
+      fc.array(
+        fc.record({
+          urls: fc.constantFrom("turn:turn.example.org:3478?transport=tcp", "turns:[2001:db8::1]"),
+          username: fc.string({ minLength: 1 }),
+          credential: fc.string({ minLength: 1, unit: "grapheme" }),
+        }),
+        { maxLength: 2 },
+      ),
+      (pageUrl, signalingUrl, hasCoordinator, iceServers) => {
         const link = generateJoinLink(meshCrypto, {
           pageUrl,
           ...(signalingUrl !== null && { signalingUrl }),
           ...(hasCoordinator && { coordinatorId: "0f".repeat(16) }),
+          iceServers: [{ urls: "stun:stun.example.org" }, ...iceServers],
         });
         expect(link.secret).toHaveLength(16);
         expect(parseJoinLink(formatJoinLink(link))).toEqual(link);
@@ -141,6 +151,9 @@ describe("redactLink()", () => {
     expect(redactLink(`Open "${LINK}" or ${LINK}&signaling=wss://b/ now`))
       .toBe(`Open "${redacted}" or ${redacted}&signaling=wss://b/ now`);
     expect(redactLink(`http://a/%23v1.${ROOM}.${SECRET}`)).toBe(`http://a/%23v1.${ROOM}.***`);
+    expect(redactLink(`${LINK}&ice=turns%3Aada%3Ahunter2%40a&ice=stun%3Ab&ice=turn:ada:pw@c`)).toBe(
+      `http://192.168.1.5:9931/#v1.${ROOM}.***&ice=turns%3A***&ice=stun%3Ab&ice=turn:***`,
+    );
     expect(redactLink(`v1.${ROOM}.${SECRET.slice(0, 7)}`)).toBe(`v1.${ROOM}.***`);
     for (const text of ["Tessera v0.1.0-rc.1", "v1.2.3 at http://a:1/#v1"]) {
       expect(redactLink(text)).toBe(text);

@@ -7,7 +7,7 @@ import { type MakeLinkPair, peerLinkContract } from "../contracts/peer_link.ts";
 import { roamhqRtc } from "./roamhq_rtc.ts";
 import { dialPair, scaledClock } from "./rtc_pair.ts";
 
-const HASTE = 5;
+const HASTE = 3;
 const datachannel = nodeDatachannelRtc();
 const relays: UdpRelay[] = [];
 afterAll(() => {

@@ -7,6 +7,8 @@ export async function bundle(entry: URL): Promise<string> {
     configFile: false,
     logLevel: "warn",
     plugins: [wgslAsText],
+    // Its modules import Node's.
+    resolve: { alias: { "simple-peer": "simple-peer/simplepeer.min.js" } },
     build: {
       lib: { entry: entry.pathname, formats: ["es"] },
       minify: false,

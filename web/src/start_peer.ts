@@ -36,6 +36,7 @@ export async function startPeer({ link, settings, host, heldFiles }: StartPeerOp
     mesh: await joinMesh(link, means),
     name: settings.name,
     memoryBytes: settings.memoryBytes,
+    coordinatorId: link.coordinatorId,
     version: VERSION,
     clock: means.clock,
     rng: means.rng,

@@ -1,0 +1,47 @@
+import { describe, expect, test } from "vitest";
+import { splitLayers } from "../../src/core.ts";
+import { openGoldenCase } from "../../src/golden.ts";
+import { defaultTuning } from "../../src/kernels/tuning.ts";
+import { architectureOf } from "../../src/models/registry.ts";
+import { StageCosts } from "../../src/pipeline/stage_costs.ts";
+import { FileStore } from "../../src/platform/file_store.ts";
+import { LocalStage } from "../../src/stage/local_stage.ts";
+import { modelCosts } from "../../src/stage/model_costs.ts";
+import { openTestGpu } from "../kernels/gpu.ts";
+
+const { context } = await openTestGpu();
+
+const LIMITS = [
+  { numBlocks: 40, maxModelLength: 600, maxBatchTokens: 70, maxSequences: 5, maxSamples: 9 },
+  { numBlocks: 3, maxModelLength: 33, maxBatchTokens: 3, maxSequences: 3, maxSamples: 3 },
+];
+
+describe.each(["llama", "llama-rope3-tied", "qwen2", "qwen3"])("modelCosts() of %s", (name) => {
+  test("is what its shards take on a device, and never less", async () => {
+    const { source } = await openGoldenCase(new FileStore(`tests/golden/${name}`), name);
+    const architecture = architectureOf(source.hfConfig);
+    const config = architecture.readConfig(source.hfConfig);
+    for (const [i, limits] of LIMITS.entries()) {
+      const isF16Kv = i === 1;
+      const costs = new StageCosts(
+        modelCosts({ source, architecture, config, limits, isF16Kv }),
+        [],
+      );
+      const tuning = {
+        ...defaultTuning(context.capabilities, { isDeterministic: true }),
+        useF16Kv: isF16Kv,
+      };
+      const shards = [1, 2, config.numLayers].flatMap((n) => splitLayers(config.numLayers, n));
+      for (const shard of shards) {
+        const stage = await LocalStage.load({
+          ...{ context, tuning, architecture, config, source, shard, limits },
+        });
+        const { weightBytes, bufferBytes } = stage.memory;
+        stage.close();
+        expect(costs.memoryBytes(shard) / (weightBytes + bufferBytes), JSON.stringify(shard))
+          .toBeCloseTo(1, 5);
+        expect(costs.memoryBytes(shard)).toBeGreaterThanOrEqual(weightBytes + bufferBytes);
+      }
+    }
+  });
+});
