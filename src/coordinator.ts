@@ -167,6 +167,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     dateMs: () => options.now().getTime(),
     isReady: () =>
       cluster.numStages > 0 || cluster.epoch > 0 && cluster.condition.downMs < STALL_MS,
+    whatIsMissing: () => cluster.condition.note,
     ...options.http,
     ...(options.join && {
       cluster: {

@@ -34,9 +34,11 @@ export interface Wanted {
 }
 
 /** Throws 503 while the model is not ready. */
-export function requireReady({ isReady }: ServerOptions): void {
+export function requireReady({ isReady, whatIsMissing }: ServerOptions): void {
   if (isReady?.() ?? true) return;
-  throw new HttpError(503, "The model is still loading: try again in a moment", {
+  const missing = whatIsMissing?.() ?? null;
+  const because = missing === null ? "" : ` (${missing})`;
+  throw new HttpError(503, `The model is not loaded yet${because}: try again in a moment`, {
     code: "not_ready",
     headers: { "retry-after": "2" },
   });

@@ -44,7 +44,10 @@ export function toHttpError(error: unknown): HttpError {
   if (typeof status !== "number" || status < 400 || status >= 600) {
     return new HttpError(500, `The generation failed: ${message}`, { code: "internal_error" });
   }
-  return new HttpError(status, message, typeof code === "string" ? { code } : {});
+  return new HttpError(status, message, {
+    ...(typeof code === "string" && { code }),
+    ...(status === 503 && { headers: { "retry-after": "5" } }),
+  });
 }
 
 /** A complete answer for an error. */

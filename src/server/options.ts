@@ -26,6 +26,8 @@ export interface ServerOptions {
   readonly defaults?: SamplingDefaults;
   /** False while the server cannot generate yet: 503. Always ready unless given. */
   readonly isReady?: () => boolean;
+  /** What is missing while it is not ready, for people; null when nothing is known. */
+  readonly whatIsMissing?: () => string | null;
   /** Most sequences that may wait before requests are refused with 429. */
   readonly maxWaiting?: number;
   /** Largest request body: 413 past it. */
