@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { cacheFolder } from "./cache_folder.ts";
 import { FileStore } from "../platform/file_store.ts";
-import { systemClock } from "../platform/deno.ts";
+import { systemClock } from "../platform/system.ts";
 import { readHubEnvironment } from "../weights/hub_environment.ts";
 import type { ModelSource } from "../weights/model_source.ts";
 import { openModel } from "../weights/open_model.ts";

@@ -19,6 +19,7 @@ import { Condition } from "./condition.ts";
 import type { ManifestShelf } from "./manifest_shelf.ts";
 import type { Member } from "./member.ts";
 import { PipelineStart } from "./pipeline_start.ts";
+import { isSamePlacement, placeMembers } from "./place_members.ts";
 import { Roster, type StageMessage } from "./roster.ts";
 import { WakeUp } from "./wake_up.ts";
 
@@ -53,8 +54,6 @@ const PATIENCE_MS = 60_000;
 const POLL_MS = 250;
 /** After a start that failed, and at most. */
 const RETRY_MS = { first: 250, last: 15_000 };
-/** A device that measured nothing is slow, not useless. */
-const SLOWEST_GBPS = 0.01;
 
 /** Peers, and the pipeline over them. */
 export class Cluster implements EnginePipeline {
@@ -139,7 +138,7 @@ export class Cluster implements EnginePipeline {
       const stages = this.#place();
       if (stages === null) continue;
       if (this.#pipeline !== null) {
-        if (isSame(stages, this.#stages) || !await this.#isQuiet()) continue;
+        if (isSamePlacement(stages, this.#stages) || !await this.#isQuiet()) continue;
       }
       await this.#startPipeline(stages);
     }
@@ -156,12 +155,7 @@ export class Cluster implements EnginePipeline {
       this.#wait(`${who} ready to hold layers`, 0);
       return null;
     }
-    const peers = available.map(({ link, offer, memoryBytes }) => ({
-      id: link.peerId,
-      memoryBytes,
-      readGBps: Math.max(SLOWEST_GBPS, offer?.device.readGBps ?? 0),
-    }));
-    const placement = place(costs, peers, { previous: this.#stages });
+    const placement = placeMembers(available, { place, costs, previous: this.#stages });
     if (placement.type === "placed") return placement.stages;
     const gb = (placement.missingBytes / 1e9).toPrecision(3);
     this.#wait(
@@ -302,12 +296,4 @@ export class Cluster implements EnginePipeline {
     this.#wakeUp.call();
     this.condition.changed();
   }
-}
-
-function isSame(a: readonly PlacedStage[], b: readonly PlacedStage[]): boolean {
-  return a.length === b.length &&
-    a.every((stage, i) =>
-      stage.peerId === b[i]?.peerId && stage.shard.startLayer === b[i]?.shard.startLayer &&
-      stage.shard.endLayer === b[i]?.shard.endLayer
-    );
 }

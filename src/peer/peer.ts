@@ -17,7 +17,7 @@ import type { PeerLink } from "../mesh/peer_link.ts";
 import { MAX_READ_BYTES, WeightReads } from "../mesh/weight_reads.ts";
 import type { Clock, Rng } from "../platform/platform.ts";
 import type { StageHost } from "../stage/stage_host.ts";
-import type { PeerState, PeerView } from "./peer_view.ts";
+import { type PeerState, type PeerView, viewOf } from "./peer_view.ts";
 import { RateMeter } from "../pipeline/rate_meter.ts";
 import { callForCoordinator } from "./call_for_coordinator.ts";
 import { ShardHolder } from "./shard_holder.ts";
@@ -91,29 +91,15 @@ export class Peer {
 
   view(): PeerView {
     const { mesh } = this.#options;
-    const holder = this.#session?.holder;
-    const shard = holder?.shard ?? null;
-    const links = mesh.links.map(({ peerId, stats }) => ({
-      ...{ peerId, isCoordinator: peerId === this.#session?.link.peerId },
-      ...{ rttMs: stats.rttMs, candidateType: stats.candidateType },
-      ...{ bytesIn: stats.bytesIn, bytesOut: stats.bytesOut },
-    }));
-    return {
-      peerId: mesh.peerId,
-      state: this.#state(),
-      note: this.#refusal ?? this.#note ?? holder?.failure ?? null,
+    return viewOf({
+      ...{ peerId: mesh.peerId, state: this.#state(), note: this.#refusal ?? this.#note },
       modelName: this.#session?.modelName ?? null,
-      startLayer: shard?.startLayer ?? null,
-      endLayer: shard?.endLayer ?? null,
-      hasEmbedding: shard?.hasEmbedding ?? false,
-      hasHead: shard?.hasHead ?? false,
-      load: holder?.load ?? null,
-      numTokens: holder?.stats?.numTokens ?? 0,
+      coordinator: this.#session?.link ?? null,
+      holder: this.#session?.holder ?? null,
       tokensPerS: this.#rate.perSecond,
-      bytesIn: links.reduce((sum, link) => sum + link.bytesIn, this.#pastBytes.in),
-      bytesOut: links.reduce((sum, link) => sum + link.bytesOut, this.#pastBytes.out),
-      links,
-    };
+      links: mesh.links,
+      pastBytes: this.#pastBytes,
+    });
   }
 
   /** Gives up the shard and takes no other until `resume`. */

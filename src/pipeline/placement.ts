@@ -6,7 +6,8 @@
  */
 import type { Shard } from "../core.ts";
 import { fillLayers } from "./fill_layers.ts";
-import { type PlacedModel, type PlacedPeer, type Span, StageCosts } from "./stage_costs.ts";
+import type { ModelCosts } from "../stage/model_costs.ts";
+import { type PlacedPeer, type Span, StageCosts } from "./stage_costs.ts";
 
 /** A placement that is at most this much slower than the best is kept: loading costs more. */
 const KEPT_SLOWDOWN = 1.1;
@@ -39,7 +40,7 @@ export interface PlacementOptions {
  * not matter. Throws a RangeError for a model without layers and for peers that share an id.
  */
 export function placeLayers(
-  model: PlacedModel,
+  model: ModelCosts,
   peers: readonly PlacedPeer[],
   { previous }: PlacementOptions = {},
 ): Placement {
@@ -70,7 +71,7 @@ function placed(
   return { type: "placed", stages, slowestMs: slowestMs(costs, spans) };
 }
 
-function requireLayers({ numLayers, layerBytes }: PlacedModel): void {
+function requireLayers({ numLayers, layerBytes }: ModelCosts): void {
   if (!Number.isInteger(numLayers) || numLayers < 1) {
     throw new RangeError(`Cannot place ${numLayers} layers: a model has at least 1`);
   }
@@ -117,7 +118,7 @@ function slowestMs(costs: StageCosts, spans: readonly Span[]): number {
 }
 
 /** The smallest memory with which one more peer of any speed would make the model fit. */
-function missingBytes(model: PlacedModel, peers: readonly PlacedPeer[]): number {
+function missingBytes(model: ModelCosts, peers: readonly PlacedPeer[]): number {
   const isEnough = (memoryBytes: number) => {
     const added: PlacedPeer = { id: "", memoryBytes, readGBps: 1 };
     return fillLayers(new StageCosts(model, [...peers, added]), Infinity) !== null;

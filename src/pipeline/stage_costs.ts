@@ -1,17 +1,4 @@
-/** What a model's layers weigh. Sizes in bytes. */
-export interface PlacedModel {
-  readonly numLayers: number;
-  /** Stored bytes of each layer's tensors. */
-  readonly layerBytes: readonly number[];
-  readonly kvBytesPerLayer: number;
-  /** Buffers of a stage beside weights and KV. */
-  readonly scratchBytes: number;
-  readonly embeddingBytes: number;
-  /** Final norm and output matrix, which a tied model counts here too. */
-  readonly headBytes: number;
-  /** The head reuses the embedding's matrix where one peer holds both. */
-  readonly isTied: boolean;
-}
+import type { ModelCosts } from "../stage/model_costs.ts";
 
 /** What a peer lends, as it measured itself. */
 export interface PlacedPeer {
@@ -36,12 +23,12 @@ export interface Span {
 export class StageCosts {
   readonly numLayers: number;
   readonly numPeers: number;
-  readonly #model: PlacedModel;
+  readonly #model: ModelCosts;
   readonly #peers: readonly PlacedPeer[];
   /** Bytes of the layers before each one, [numLayers + 1]. */
   readonly #bytesBefore: readonly number[];
 
-  constructor(model: PlacedModel, peers: readonly PlacedPeer[]) {
+  constructor(model: ModelCosts, peers: readonly PlacedPeer[]) {
     this.numLayers = model.numLayers;
     this.numPeers = peers.length;
     this.#model = model;

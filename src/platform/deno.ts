@@ -5,7 +5,7 @@
  */
 import { DawnPolling } from "./dawn_polling.ts";
 import { listDawnAdapters } from "./dawn.ts";
-import type { AdapterChoice, Clock, GpuProvider, Rng } from "./platform.ts";
+import type { AdapterChoice, GpuProvider } from "./platform.ts";
 import { isSoftwareAdapter } from "./software_adapter.ts";
 
 /** Options of the Deno GPU provider. */
@@ -46,26 +46,3 @@ async function listBuiltInAdapters(): Promise<AdapterChoice[]> {
     wait: (promise) => promise,
   }];
 }
-
-/** Wall time of this machine. */
-export const systemClock: Clock = {
-  now: () => performance.now(),
-  sleep: (delayMs, signal) =>
-    new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
-      const onAbort = () => {
-        clearTimeout(timer);
-        reject(signal?.reason);
-      };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      }, delayMs);
-      signal?.addEventListener("abort", onAbort, { once: true });
-    }),
-};
-
-/** The operating system's random numbers. */
-export const systemRng: Rng = {
-  uint32: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
-};

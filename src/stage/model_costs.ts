@@ -17,8 +17,9 @@ export interface ModelCosts {
   /** Buffers of any stage beside weights and KV. */
   readonly scratchBytes: number;
   readonly embeddingBytes: number;
-  /** Final norm, output matrix and the buffers of sampling. */
+  /** Final norm, output matrix (a tied model's too) and the buffers of sampling. */
   readonly headBytes: number;
+  /** The head reuses the embedding's matrix where one peer holds both. */
   readonly isTied: boolean;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { probeDevice } from "../../src/kernels/device_probe.ts";
 import { defaultTuning } from "../../src/kernels/tuning.ts";
-import { systemClock } from "../../src/platform/deno.ts";
+import { systemClock } from "../../src/platform/system.ts";
 import type { GpuContext } from "../../src/gpu/context.ts";
 import type { Clock } from "../../src/platform/platform.ts";
 import { openTestGpu } from "./gpu.ts";

@@ -1,12 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type PlacedStage, placeLayers, type Placement } from "../../src/pipeline/placement.ts";
-import {
-  type PlacedModel,
-  type PlacedPeer,
-  type Span,
-  StageCosts,
-} from "../../src/pipeline/stage_costs.ts";
+import { type PlacedPeer, type Span, StageCosts } from "../../src/pipeline/stage_costs.ts";
+import type { ModelCosts } from "../../src/stage/model_costs.ts";
 
 const MB = 1e6;
 
@@ -231,8 +227,8 @@ describe("placeLayers() for any model and peers", () => {
 });
 
 function model(
-  { numLayers, ...rest }: Partial<PlacedModel> & { readonly numLayers: number },
-): PlacedModel {
+  { numLayers, ...rest }: Partial<ModelCosts> & { readonly numLayers: number },
+): ModelCosts {
   return {
     numLayers,
     layerBytes: Array.from({ length: numLayers }, () => 10 * MB),
@@ -262,7 +258,7 @@ function layersOf(placement: Placement): Record<string, number> {
 
 function expectValid(
   placement: Placement,
-  model: PlacedModel,
+  model: ModelCosts,
   peers: readonly PlacedPeer[],
 ): void {
   const stages = stagesOf(placement);
@@ -283,7 +279,7 @@ function expectValid(
 
 /** Tries every cut for every order of every subset of peers. */
 function searchAll(
-  model: PlacedModel,
+  model: ModelCosts,
   peers: readonly PlacedPeer[],
 ): { slowestMs: number; numStages: number } | null {
   const costs = new StageCosts(model, peers);
@@ -314,7 +310,7 @@ function searchAll(
 function models(
   maxLayers: number,
   { isUniform = false }: { isUniform?: boolean } = {},
-): fc.Arbitrary<PlacedModel> {
+): fc.Arbitrary<ModelCosts> {
   const bytes = fc.integer({ min: 1, max: 100 });
   const layers = { minLength: 1, maxLength: maxLayers };
   return fc.record({

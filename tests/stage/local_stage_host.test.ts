@@ -5,7 +5,7 @@ import { type GpuContext, GpuLostError } from "../../src/gpu/context.ts";
 import { defaultTuning } from "../../src/kernels/tuning.ts";
 import { shardTensorNames } from "../../src/models/check_tensors.ts";
 import { architectureOf } from "../../src/models/registry.ts";
-import { systemClock } from "../../src/platform/deno.ts";
+import { systemClock } from "../../src/platform/system.ts";
 import { FileStore } from "../../src/platform/file_store.ts";
 import { LocalStage } from "../../src/stage/local_stage.ts";
 import { LocalStageHost } from "../../src/stage/local_stage_host.ts";
