@@ -167,7 +167,7 @@ export class Peer {
     const reads = new WeightReads(link, clock);
     const onChange = () => this.#changed();
     const holder = new ShardHolder({
-      ...{ mesh, host, coordinator: link, reads, clock, onChange },
+      ...{ mesh, host, coordinator: link, reads, clock, memoryBytes, onChange },
       after: this.#unloaded,
     });
     this.#searching.abort();

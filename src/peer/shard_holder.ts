@@ -9,6 +9,7 @@ import { maxBatchBytes } from "../pipeline/batch_frame.ts";
 import { type ServiceStats, StageService } from "../pipeline/stage_service.ts";
 import type { Clock } from "../platform/platform.ts";
 import type { HostedStage, LoadState, StageHost } from "../stage/stage_host.ts";
+import { shardMemoryBytes } from "../stage/shard_memory.ts";
 import { parseShardManifest } from "../weights/parse_shard_manifest.ts";
 import type { ShardManifest } from "../weights/shard_manifest.ts";
 
@@ -22,6 +23,8 @@ export interface ShardHolderOptions {
   readonly coordinator: PeerLink;
   readonly reads: WeightReads;
   readonly clock: Clock;
+  /** Lent memory: a shard that takes more is refused, whoever orders it. */
+  readonly memoryBytes: number;
   /** Resolves when the device is free. */
   readonly after: Promise<void>;
   readonly onChange: () => void;
@@ -179,7 +182,7 @@ export class ShardHolder {
     this.#release();
     const { host, reads, clock, onChange } = this.#options;
     const manifest = await this.#readManifest(order);
-    const config = architectureOf(manifest.hfConfig).readConfig(manifest.hfConfig);
+    const config = this.#check(order, manifest);
     let shownMs = -Infinity;
     const stage = await host.load(
       { manifest, shard, limits, isDeterministic, useF16Kv },
@@ -203,6 +206,23 @@ export class ShardHolder {
     this.#held = { key, stage, config };
     this.#load = stage.state;
     return this.#held;
+  }
+
+  /** The model's configuration, if its shard is within what is lent. */
+  #check(
+    { shard, limits, useF16Kv }: LoadOrder,
+    { hfConfig, tensors }: ShardManifest,
+  ): ModelConfig {
+    const architecture = architectureOf(hfConfig);
+    const config = architecture.readConfig(hfConfig);
+    const isF16Kv = useF16Kv !== false;
+    const bytes = shardMemoryBytes({ tensors, architecture, config, shard, limits, isF16Kv });
+    const { memoryBytes } = this.#options;
+    if (bytes <= memoryBytes) return config;
+    throw new RangeError(
+      `Layers [${shard.startLayer}, ${shard.endLayer}) take ${bytes} bytes of memory, and ` +
+        `${memoryBytes} are lent`,
+    );
   }
 
   async #readManifest({ manifestKey, manifestBytes }: LoadOrder): Promise<ShardManifest> {

@@ -287,6 +287,16 @@ describe("orders", () => {
     await coordinator.next(peer, "ready");
   });
 
+  test("layers that take more than what is lent are refused before a tensor is read", async () => {
+    const { coordinator, peer, host } = await meet({ memoryBytes: 500_000 });
+    await coordinator.order(peer, 1);
+    expect((await coordinator.next(peer, "load-failed")).reason).toMatch(
+      /^Layers \[0, 3\) take \d+ bytes of memory, and 500000 are lent$/,
+    );
+    expect(host.loads).toEqual([]);
+    expect(coordinator.numReads).toBe(1);
+  });
+
   test("a file that the coordinator does not give fails the load with its reason", async () => {
     const { coordinator, peer } = await meet({}, {
       readFile: () => Promise.reject(new Error("No such file")),
