@@ -5,12 +5,12 @@
  * @module
  */
 import { BLOCK_SIZE, DEFAULT_SAMPLING } from "./core.ts";
-import { Engine } from "./engine.ts";
+import { Engine, type EnginePipeline } from "./engine.ts";
 import type { GoldenCase, GoldenInput } from "./golden.ts";
 import type { GpuContext } from "./gpu/context.ts";
 import type { Tuning } from "./kernels/tuning.ts";
 import { loadLocalPipeline } from "./local_pipeline.ts";
-import type { Pipeline } from "./pipeline/pipeline.ts";
+import type { StageLimits } from "./stage/stage_limits.ts";
 import type { ModelSource } from "./weights/model_source.ts";
 
 /** The outcome of one case. */
@@ -21,63 +21,96 @@ export interface CaseReport {
   readonly maxAbsError: number | null;
   readonly greedyMatch: boolean;
   readonly stages: number;
+  /** Processes that the stages ran on; 0 for this one. */
+  readonly peers: number;
   readonly adapter: string;
   /** Why it did not run. */
   readonly error?: string;
 }
 
-/** What runs the cases. */
-export interface VerifyOptions {
+/** Where cases run. */
+export interface VerifyTarget {
+  /** Known once a model was opened. */
+  readonly adapter: string;
+  /** Wanted stages; a model of fewer layers has fewer. */
+  readonly numStages: number;
+  /** 0 for this process. */
+  readonly numPeers: number;
+  /** Loads a model, which stays the caller's. Throws when it cannot be run. */
+  open(source: ModelSource, limits: StageLimits): Promise<VerifyPipeline>;
+}
+
+/** One model, ready. */
+export interface VerifyPipeline {
+  readonly pipeline: EnginePipeline;
+  readonly vocabSize: number;
+  close(): void;
+}
+
+/** Runs cases on stages of this process. */
+export function localTarget({ context, tuning, numStages }: {
   readonly context: GpuContext;
   readonly tuning: Tuning;
   readonly numStages: number;
-  /** Largest allowed difference of a logit. */
-  readonly tolerance: number;
+}): VerifyTarget {
+  return {
+    adapter: context.capabilities.adapterName,
+    numStages,
+    numPeers: 0,
+    open: async (source, limits) => {
+      const { pipeline, config } = await loadLocalPipeline({
+        ...{ context, tuning, source, numStages },
+        limits: () => limits,
+      });
+      return { pipeline, vocabSize: config.vocabSize, close: () => pipeline.close() };
+    },
+  };
 }
 
-/** Runs one case. Never throws: what goes wrong is in the report. */
+/**
+ * Runs one case; a difference of a logit may be `tolerance`. Never throws: what goes wrong is in the
+ * report.
+ */
 export async function verifyCase(
   name: string,
-  options: VerifyOptions,
+  { target, tolerance }: { readonly target: VerifyTarget; readonly tolerance: number },
   open: () => Promise<GoldenCase>,
 ): Promise<CaseReport> {
-  const { context, numStages, tolerance } = options;
-  const base = { case: name, stages: numStages, adapter: context.capabilities.adapterName };
+  const { numStages, numPeers } = target;
+  const base = () => ({ case: name, peers: numPeers, adapter: target.adapter });
   try {
     const { source, inputs } = await open();
     try {
-      const { maxAbsError, greedyMatch, stages } = await compare(source, inputs, options);
+      const { maxAbsError, greedyMatch, stages } = await compare(source, inputs, target);
       // A NaN compares as false, and so fails.
       const ok = maxAbsError <= tolerance && greedyMatch;
-      return { ...base, ok, maxAbsError, greedyMatch, stages };
+      return { ...base(), stages, ok, maxAbsError, greedyMatch };
     } finally {
       await source.close();
     }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return { ...base, ok: false, maxAbsError: null, greedyMatch: false, error: message };
+    const failed = { ok: false, maxAbsError: null, greedyMatch: false, error: message };
+    return { ...base(), stages: numStages, ...failed };
   }
 }
 
 async function compare(
   source: ModelSource,
   inputs: readonly GoldenInput[],
-  { context, tuning, numStages }: VerifyOptions,
+  target: VerifyTarget,
 ): Promise<{ maxAbsError: number; greedyMatch: boolean; stages: number }> {
   const longest = Math.max(...inputs.map((i) => i.inputIds.length + i.greedy.length));
-  const numBlocks = Math.ceil(longest / BLOCK_SIZE) + 1;
   const limits = {
-    numBlocks,
+    numBlocks: Math.ceil(longest / BLOCK_SIZE) + 1,
     maxModelLength: longest + 1,
     maxBatchTokens: longest,
     maxSequences: 1,
     maxSamples: longest,
   };
-  const { pipeline, config } = await loadLocalPipeline({
-    ...{ context, tuning, source, numStages },
-    limits: () => limits,
-  });
-  const engine = new Engine({ pipeline, scheduler: limits, vocabSize: config.vocabSize });
+  const { pipeline, vocabSize, close } = await target.open(source, limits);
+  const { numStages: stages } = pipeline;
+  const engine = new Engine({ pipeline, scheduler: limits, vocabSize });
   try {
     let maxAbsError = 0;
     let greedyMatch = true;
@@ -88,15 +121,18 @@ async function compare(
       greedyMatch &&= greedy.every((id, i) => id === input.greedy[i]) &&
         greedy.length === input.greedy.length;
     }
-    return { maxAbsError, greedyMatch, stages: pipeline.numStages };
+    return { maxAbsError, greedyMatch, stages };
   } finally {
     await engine.close();
-    pipeline.close();
+    close();
   }
 }
 
-/** Logits of every position, by one prefill. */
-async function logitsOf(pipeline: Pipeline, inputIds: readonly number[]): Promise<Float32Array> {
+/** Logits f32 [inputIds.length, vocabSize] of every position, by one prefill. */
+export async function logitsOf(
+  pipeline: Pick<EnginePipeline, "forward">,
+  inputIds: readonly number[],
+): Promise<Float32Array> {
   const numBlocks = Math.ceil(inputIds.length / BLOCK_SIZE);
   const [output] = await pipeline.forward({
     stepId: 0,

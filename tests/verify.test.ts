@@ -3,7 +3,7 @@ import { type GoldenCase, openGoldenCase } from "../src/golden.ts";
 import { defaultTuning, type Tuning } from "../src/kernels/tuning.ts";
 import { loadLocalPipeline } from "../src/local_pipeline.ts";
 import { FileStore } from "../src/platform/file_store.ts";
-import { verifyCase } from "../src/verify.ts";
+import { localTarget, verifyCase } from "../src/verify.ts";
 import { openTestGpu } from "./kernels/gpu.ts";
 
 const CASES = ["llama", "llama-rope3-tied", "mistral", "qwen2", "qwen3"];
@@ -22,10 +22,13 @@ function tuning(chosen: Partial<Tuning>): Tuning {
 for (const name of CASES) {
   for (const numStages of [1, 3]) {
     test(`${name} equals transformers on ${numStages} stages, deterministic`, async () => {
-      const options = { context, tuning: tuning({ isDeterministic: true }), numStages };
+      const target = localTarget({
+        ...{ context, numStages },
+        tuning: tuning({ isDeterministic: true }),
+      });
       const report = await verifyCase(
         name,
-        { ...options, tolerance: TOLERANCE },
+        { target, tolerance: TOLERANCE },
         () => golden(name),
       );
       expect(report).toMatchObject({ ok: true, greedyMatch: true, stages: numStages });
@@ -33,10 +36,13 @@ for (const name of CASES) {
   }
 
   test(`${name} equals transformers with the fast kernels`, async () => {
-    const options = { context, tuning: tuning({ isDeterministic: false }), numStages: 1 };
+    const target = localTarget({
+      ...{ context, numStages: 1 },
+      tuning: tuning({ isDeterministic: false }),
+    });
     const report = await verifyCase(
       name,
-      { ...options, tolerance: TOLERANCE },
+      { target, tolerance: TOLERANCE },
       () => golden(name),
     );
     expect(report).toMatchObject({ ok: true, greedyMatch: true });
@@ -52,7 +58,8 @@ for (const name of CASES) {
 }
 
 test("more stages than layers are as many as layers", async () => {
-  const options = { context, tuning: tuning({}), numStages: 9, tolerance: TOLERANCE };
+  const target = localTarget({ context, tuning: tuning({}), numStages: 9 });
+  const options = { target, tolerance: TOLERANCE };
   expect(await verifyCase("llama", options, () => golden("llama"))).toMatchObject({
     ok: true,
     stages: 3,
@@ -60,7 +67,8 @@ test("more stages than layers are as many as layers", async () => {
 });
 
 test("a wrong weight fails the verification", async () => {
-  const options = { context, tuning: tuning({}), numStages: 1, tolerance: TOLERANCE };
+  const target = localTarget({ context, tuning: tuning({}), numStages: 1 });
+  const options = { target, tolerance: TOLERANCE };
   const report = await verifyCase("llama", options, async () => {
     const { source, inputs } = await golden("llama");
     return {
@@ -82,7 +90,8 @@ test("a wrong weight fails the verification", async () => {
 });
 
 test("an architecture that is not supported fails and says so", async () => {
-  const options = { context, tuning: tuning({}), numStages: 1, tolerance: TOLERANCE };
+  const target = localTarget({ context, tuning: tuning({}), numStages: 1 });
+  const options = { target, tolerance: TOLERANCE };
   const report = await verifyCase("other", options, async () => {
     const { source, inputs } = await golden("llama");
     return { inputs, source: { ...source, hfConfig: { model_type: "mamba" } } };

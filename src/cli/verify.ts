@@ -1,13 +1,17 @@
 import { join } from "node:path";
 import { GOLDEN_FILE, openGoldenCase } from "../golden.ts";
 import { FileStore } from "../platform/file_store.ts";
-import { type CaseReport, verifyCase } from "../verify.ts";
+import { type CaseReport, localTarget, verifyCase, type VerifyTarget } from "../verify.ts";
 import { type GpuFlags, openGpu } from "./gpu.ts";
+import { interruption } from "./interruption.ts";
+import { openVerifyMesh } from "./verify_mesh.ts";
 
 /** The flags of `verify`. */
 export interface VerifyFlags extends GpuFlags {
   readonly golden: string;
   readonly stages: number;
+  /** Processes to run on, with a stage each; 0 for this one. */
+  readonly peers: number;
   readonly case?: readonly string[];
   readonly tolerance: number;
   readonly json?: boolean;
@@ -21,16 +25,49 @@ export async function verify(flags: VerifyFlags): Promise<number> {
     return 1;
   }
   // Golden logits come from float32: K and V stay f32 unless the user asks otherwise.
-  const { context, tuning } = await openGpu({ kv: "f32", ...flags }, { isTrusted: false });
+  const gpu = { kv: "f32", ...flags } as const;
+  if (flags.peers > 0) return await verifyOnPeers(flags, { gpu, names });
+  const { context, tuning } = await openGpu(gpu, { isTrusted: false });
+  const target = localTarget({ context, tuning, numStages: flags.stages });
+  return await runCases(flags, { target, names, isStopped: () => false });
+}
+
+async function verifyOnPeers(
+  flags: VerifyFlags,
+  { gpu, names }: { readonly gpu: GpuFlags; readonly names: readonly string[] },
+): Promise<number> {
+  const stop = interruption("Ending the peers; press Ctrl+C again to stop at once");
+  try {
+    const target = await openVerifyMesh(flags.peers, gpu);
+    try {
+      const exitCode = runCases(flags, { target, names, isStopped: () => stop.isRequested });
+      return await Promise.race([exitCode, stop.requested.then(() => 130)]);
+    } finally {
+      await target.close();
+    }
+  } finally {
+    stop.end();
+  }
+}
+
+async function runCases(
+  { golden, tolerance, json }: VerifyFlags,
+  { target, names, isStopped }: {
+    readonly target: VerifyTarget;
+    readonly names: readonly string[];
+    readonly isStopped: () => boolean;
+  },
+): Promise<number> {
   let hasFailed = false;
   for (const name of names) {
     const report = await verifyCase(
       name,
-      { context, tuning, numStages: flags.stages, tolerance: flags.tolerance },
-      () => openGoldenCase(new FileStore(join(flags.golden, name)), name),
+      { target, tolerance },
+      () => openGoldenCase(new FileStore(join(golden, name)), name),
     );
+    if (isStopped()) return 130;
     hasFailed ||= !report.ok;
-    console.log(flags.json ? JSON.stringify(report) : describe(report));
+    console.log(json ? JSON.stringify(report) : describe(report));
   }
   return hasFailed ? 1 : 0;
 }
@@ -60,5 +97,7 @@ function describe(report: CaseReport): string {
     ? `${outcome} ${report.case}: ${report.error}`
     : `${outcome} ${report.case}: logits within ${report.maxAbsError?.toExponential(2)}, greedy ${
       report.greedyMatch ? "equal" : "differs"
-    }, ${report.stages} stage(s) on ${report.adapter}`;
+    }, ${report.stages} stage(s) on ${report.adapter}${
+      report.peers === 0 ? "" : ` of ${report.peers} peer(s)`
+    }`;
 }
