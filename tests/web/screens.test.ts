@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildFiles } from "../../web/build_files.ts";
 import config from "../../web/vite.config.ts";
 import { openChromium, type OpenedChromium } from "../browser/playwright.ts";
+import { MESH_STATES, watching } from "./mesh_states.ts";
 import { PAGE_STATES } from "./page_states.ts";
 import { serveFiles } from "./serve_files.ts";
 
@@ -42,14 +43,15 @@ describe.each(["desktop", "phone"] as const)("on a %s", (device) => {
   });
 
   test("every screen fits, has one heading, a name for every control, and no error", async () => {
-    for (const name of Object.keys(PAGE_STATES)) {
+    for (const name of Object.keys({ ...PAGE_STATES, ...MESH_STATES })) {
       await show(page, name);
       const found = await page.evaluate(() => ({
         overflow: document.documentElement.scrollWidth - innerWidth,
         headings: [...document.querySelectorAll("h1")].map((h1) => h1.textContent),
         status: document.querySelector("[aria-live]")?.textContent,
         unnamed: [...document.querySelectorAll("button, input")].filter((control) =>
-          !control.textContent && !(control as HTMLInputElement).labels?.length
+          !control.textContent && !control.ariaLabel &&
+          !(control as HTMLInputElement).labels?.length
         ).length,
       }));
       expect(found, name).toMatchObject({ overflow: 0, unnamed: 0 });
@@ -110,6 +112,28 @@ describe.each(["desktop", "phone"] as const)("on a %s", (device) => {
     await show(page, "serving");
     expect(await page.title()).toBe("Serving · Tessera");
     expect(await page.getByRole("status").first().textContent()).toBe("Serving layers 0 to 15");
+  });
+
+  test("the mesh shows who holds which layers, once for each connection, and how to join", async () => {
+    await show(page, "mesh-serving");
+    expect(await page.getByRole("img", { name: /^Layers/ }).getAttribute("aria-label")).toBe(
+      "Layers 0 to 13: attic; Layers 14 to 23: Chrome on Windows; Layers 24 to 29: Safari on iPad",
+    );
+    expect(await page.getByRole("table", { name: "Devices" }).locator("tbody tr").count()).toBe(4);
+    const links = page.getByRole("table", { name: "Connections" }).locator("tbody tr");
+    expect(await links.allTextContents()).toContain("attic – Chrome on WindowsDirect host2.4 ms");
+    expect(await links.count()).toBe(4);
+    const { join } = watching({});
+    expect(await page.getByLabel("Join link").inputValue()).toBe(join.link);
+    expect(await page.getByLabel("Join command").inputValue()).toBe(join.command);
+    expect(await page.getByRole("link").getAttribute("href")).toBe(`/${new URL(join.link).hash}`);
+  });
+
+  test("an API key is asked for where the coordinator wants one", async () => {
+    await show(page, "mesh-locked");
+    await page.getByLabel("API key").fill(" secret ");
+    await page.keyboard.press("Enter");
+    expect((await taken(page)).at(-1)).toBe("key secret");
   });
 
   test("a link shows how it reaches the other side, and how long that takes", async () => {

@@ -1,5 +1,6 @@
 /**
- * The page behind a join link: lends this device's GPU.
+ * The page behind a join link lends this device's GPU. Without what follows the link's "#", it shows
+ * the mesh to the person who runs it.
  *
  * @module
  */
@@ -14,6 +15,8 @@ import { Consent } from "./consent.ts";
 import { watchGoodbye } from "./goodbye.ts";
 import { LendPage } from "./lend_page.ts";
 import { memoryRange } from "./memory_range.ts";
+import { MeshPage } from "./mesh_page.tsx";
+import { MeshWatch } from "./mesh_watch.ts";
 import { openPageWorker } from "./page_worker.ts";
 import { problemOf } from "./problem.ts";
 import { ScreenWakeLock } from "./screen_wake_lock.ts";
@@ -38,13 +41,25 @@ const page = new LendPage({
   clock: systemClock,
 });
 
+const watch = new MeshWatch({
+  fetch: (path, init) => fetch(path, init),
+  clock: systemClock,
+  keyStore: tolerantStore(() => sessionStorage),
+});
+const hasLink = location.hash.length > 1;
+
 render(<Page />, document.getElementById("app")!);
 watchGoodbye(globalThis, { onGo: () => page.goodbye(), onReturn: () => page.return() });
 // Another link in the same tab is another mesh.
 globalThis.addEventListener("hashchange", () => location.reload());
+if (!hasLink) await watch.run();
 await start();
 
 function Page() {
+  const mesh = watch.state.value;
+  if (!hasLink && mesh.type !== "absent") {
+    return <MeshPage state={mesh} onKey={(key) => watch.unlock(key)} />;
+  }
   return <App state={page.state.value} actions={page} />;
 }
 
@@ -55,7 +70,7 @@ async function start(): Promise<void> {
     hasWebGpu: "gpu" in navigator,
     hasWebRtc: "RTCPeerConnection" in globalThis,
     hasPrivateFiles: typeof navigator.storage?.getDirectory === "function",
-    hasLink: location.hash.length > 1,
+    hasLink,
     linkProblem: link instanceof Error ? link.message : null,
   });
   if (problem !== null) return page.showProblem(problem);

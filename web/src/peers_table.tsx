@@ -1,15 +1,5 @@
-import type { CandidateType } from "../../src/mesh/peer_link.ts";
 import type { LinkView } from "../../src/peer/peer_view.ts";
-
-/** What a candidate type means for people. */
-const ROUTES: Readonly<Record<CandidateType, string>> = {
-  host: "Direct",
-  srflx: "Direct, via router",
-  prflx: "Direct, via router",
-  relay: "Via a relay",
-  memory: "This page",
-  unknown: "Not known yet",
-};
+import { ROUTES, rttText } from "./routes.ts";
 
 /** The peers that this one talks to. */
 export function PeersTable({ links }: { readonly links: readonly LinkView[] }) {
@@ -33,14 +23,10 @@ export function PeersTable({ links }: { readonly links: readonly LinkView[] }) {
             <td>
               {ROUTES[candidateType]} <code>{candidateType}</code>
             </td>
-            <td class="number">{rttMs === null ? "–" : `${formatRtt(rttMs)} ms`}</td>
+            <td class="number">{rttText(rttMs)}</td>
           </tr>
         ))}
       </tbody>
     </table>
   );
-}
-
-function formatRtt(rttMs: number): string {
-  return rttMs.toFixed(rttMs < 10 ? 1 : 0);
 }
