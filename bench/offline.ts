@@ -47,6 +47,7 @@ export async function benchOffline(options: BenchOptions): Promise<number> {
   const lengths = lengthsOf(options, isSoftware);
   const repeats = options.repeats ?? (isSoftware ? 3 : 5);
   const report = new Report({
+    bench: "offline",
     isJson: options.isJson,
     common: {
       model: source.name,

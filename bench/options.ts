@@ -31,17 +31,19 @@ export class OptionError extends Error {
 export const HELP =
   `bench kernels [options]   GPU time of every kernel against the measured ceilings
 bench offline [options]   tokens/s of prefill and decode, and where the time of a step goes
+bench mesh [options]      cost of a hop, slow paths, and how well stages on three processes overlap
 
   --model M            hub id, folder, .gguf file or URL (offline; default SmolLM2-135M-Instruct)
   --shape NAME         random weights of a true shape instead: ${Object.keys(SHAPES).join(", ")}
   --weights F,...      ${Object.keys(WEIGHT_FORMATS).join(", ")}
                        (offline takes one, for --shape; kernels takes several)
-  --only KERNEL,...    these kernels alone (kernels)
+  --only NAME,...      these kernels alone (kernels), or these measures (mesh): one-way, bulk,
+                       overlap, slow-hop, hop, hop-tab
   --batch N,...        sequences at once (offline; default 1,8,32)
   --prompt N           prompt tokens of each sequence (offline; default 512, software adapters 16)
   --decode N           decoded tokens of each sequence and repeat (offline; default 64, or 4)
   --chunk N            most tokens in a step (offline; default 512, or 64)
-  --repeats N          measurements, of which the median counts (default 5, offline on software 3)
+  --repeats N          measurements, of which the median counts (default 5, offline on software 3, hops 500)
   --rotate-mib N       weights to rotate through (kernels; default 300, software adapters 0)
   --adapter NAME       adapter whose name contains NAME
   --deterministic      kernels whose order of additions does not depend on the batch
@@ -49,7 +51,7 @@ bench offline [options]   tokens/s of prefill and decode, and where the time of 
   --checked            keep WebGPU's validation and robustness on
   --json               nothing but JSON lines`;
 
-/** Reads the options after `bench kernels` or `bench offline`. Throws an OptionError. */
+/** Reads the options after `bench kernels`, `bench offline` or `bench mesh`. Throws an OptionError. */
 export function parseOptions(args: readonly string[]): BenchOptions {
   const { values } = parse(args);
   const shape = values.shape ?? null;

@@ -1,13 +1,16 @@
 /** Lines of a run on stdout: JSON, or columns for people. */
 export class Report {
+  readonly #bench: string;
   readonly #isJson: boolean;
   readonly #common: Readonly<Record<string, unknown>>;
 
-  /** `common` ends every JSON line. */
-  constructor({ isJson, common }: {
+  /** `bench` is the mode; `common` ends every JSON line. */
+  constructor({ bench, isJson, common }: {
+    readonly bench: string;
     readonly isJson: boolean;
     readonly common: Readonly<Record<string, unknown>>;
   }) {
+    this.#bench = bench;
     this.#isJson = isJson;
     this.#common = common;
   }
@@ -15,7 +18,7 @@ export class Report {
   line(values: Readonly<Record<string, unknown>>): void {
     console.log(
       this.#isJson
-        ? JSON.stringify({ bench: "offline", ...values, ...this.#common })
+        ? JSON.stringify({ bench: this.#bench, ...values, ...this.#common })
         : text(values),
     );
   }
