@@ -15,7 +15,8 @@ import type { RtcProvider } from "../src/platform/platform.ts";
 import { systemClock } from "../src/platform/system.ts";
 import { meshCrypto } from "../src/platform/web_crypto.ts";
 import { echoOn } from "./link_echo.ts";
-import { type PathOptions, type RelaySide, UdpRelay } from "./udp_relay.ts";
+import { throughRelay } from "./through_relay.ts";
+import { type PathOptions, UdpRelay } from "./udp_relay.ts";
 
 /** Largest frame of the benches, in bytes. */
 export const MAX_FRAME_BYTES = 4 * 1024 * 1024;
@@ -38,9 +39,11 @@ export interface Ends {
 /** Dials a link. */
 export async function openEnds(options: EndsOptions): Promise<Ends> {
   const rtc = nodeDatachannelRtc();
-  const relay = options.path ? await UdpRelay.open(options.path) : null;
-  const route = (side: RelaySide, signal: unknown) => relay ? relay.reroute(side, signal) : signal;
-  const { near, far, end } = await (options.isFarEndElsewhere ? dialProcess : dialSelf)(rtc, route);
+  const relay = options.path ? new UdpRelay(options.path) : null;
+  const nearRtc = relay ? throughRelay(rtc, relay) : rtc;
+  const { near, far, end } = options.isFarEndElsewhere
+    ? await dialProcess(nearRtc)
+    : await dialSelf(nearRtc, rtc);
   near.allowPayload(MAX_FRAME_BYTES);
   return {
     near,
@@ -55,37 +58,33 @@ export async function openEnds(options: EndsOptions): Promise<Ends> {
   };
 }
 
-type Route = (side: RelaySide, signal: unknown) => unknown;
 type Dialled = { near: PeerLink; far: PeerLink | null; end: () => Promise<void> };
 
-async function dialSelf(rtc: RtcProvider, route: Route): Promise<Dialled> {
+async function dialSelf(nearRtc: RtcProvider, farRtc: RtcProvider): Promise<Dialled> {
   const [a, b] = [await createIdentity(meshCrypto), await createIdentity(meshCrypto)];
-  const atA = new Mailbox((signal) => atB.take(route("a", signal)));
-  const atB: Mailbox = new Mailbox((signal) => atA.take(route("b", signal)));
+  const atA = new Mailbox((signal) => atB.take(signal));
+  const atB: Mailbox = new Mailbox((signal) => atA.take(signal));
   const [near, far] = await Promise.all([
-    dialLink({ ...dialOptions(rtc, atA), isInitiator: true, identity: a, peerId: b.peerId }),
-    dialLink({ ...dialOptions(rtc, atB), isInitiator: false, identity: b, peerId: a.peerId }),
+    dialLink({ ...dialOptions(nearRtc, atA), isInitiator: true, identity: a, peerId: b.peerId }),
+    dialLink({ ...dialOptions(farRtc, atB), isInitiator: false, identity: b, peerId: a.peerId }),
   ]);
   far.allowPayload(MAX_FRAME_BYTES);
   echoOn(far);
   return { near, far, end: () => Promise.resolve() };
 }
 
-async function dialProcess(rtc: RtcProvider, route: Route): Promise<Dialled> {
+async function dialProcess(rtc: RtcProvider): Promise<Dialled> {
   const identity = await createIdentity(meshCrypto);
   const child = spawn(Deno.execPath(), ["run", "-A", "--no-lock", fileURLToPath(import.meta.url)], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const write = (message: unknown) => void child.stdin.write(`${JSON.stringify(message)}\n`);
-  const exchange = new Mailbox((signal) => {
-    const rerouted = route("a", signal);
-    if (rerouted) write(rerouted);
-  });
+  const exchange = new Mailbox(write);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const { peerId } = JSON.parse((await lines.next()).value ?? "{}");
   write({ peerId: identity.peerId });
-  takeLines(lines, (signal) => exchange.take(route("b", signal)));
+  takeLines(lines, (signal) => exchange.take(signal));
   const options = dialOptions(rtc, exchange);
   const near = await dialLink({ ...options, isInitiator: true, identity, peerId });
   const end = async () => {

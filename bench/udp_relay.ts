@@ -1,7 +1,9 @@
 /**
  * A bad network on one machine: a UDP relay on loopback that delays, loses and throttles what two
  * peers send to each other. It comes between them by way of their signals: pass those of each side
- * through `reroute()`, and the other side sends to the relay.
+ * through `reroute()`, and the other side sends to the relay. Each connection has a crossing of its
+ * own, all share the path. See `throughRelay` for links, whose later connections have signals that
+ * nobody sees.
  *
  * @module
  */
@@ -24,29 +26,73 @@ export type RelaySide = "a" | "b";
 /** What waits for its turn at most, here and in the sockets. */
 const MAX_QUEUED_BYTES = 4 * 1024 * 1024;
 
-/** A relay between two peers. */
+/** A path between two peers. */
 export class UdpRelay {
   /** While true, everything is lost. */
   isCut = false;
-  readonly #path: Required<PathOptions>;
-  readonly #doors: Readonly<Record<RelaySide, Door>>;
+  readonly #loss: number;
+  /** What waits to arrive at each side. */
+  readonly #queues: Readonly<Record<RelaySide, PacketQueue>>;
+  readonly #crossings: Crossing[] = [];
 
-  private constructor(path: Required<PathOptions>, sockets: Readonly<Record<RelaySide, Socket>>) {
-    this.#path = path;
-    this.#doors = { a: new Door(sockets.a), b: new Door(sockets.b) };
-    // What arrives at the door that stands for one side was sent by the other.
-    sockets.a.on("message", (packet, from) => this.#forward("b", packet, from));
-    sockets.b.on("message", (packet, from) => this.#forward("a", packet, from));
+  constructor({ loss = 0, ...path }: PathOptions) {
+    this.#loss = loss;
+    this.#queues = { a: new PacketQueue(path), b: new PacketQueue(path) };
   }
 
-  static async open(options: PathOptions): Promise<UdpRelay> {
-    const sockets = { a: createSocket("udp4"), b: createSocket("udp4") };
-    for (const socket of [sockets.a, sockets.b]) {
-      socket.bind(0, "127.0.0.1");
-      await once(socket, "listening");
-      socket.setRecvBufferSize(MAX_QUEUED_BYTES);
+  #first: Crossing | null = null;
+
+  /** A relay with a crossing for the first connection of a link. */
+  static async open(path: PathOptions): Promise<UdpRelay> {
+    const relay = new UdpRelay(path);
+    relay.#first = await relay.cross();
+    return relay;
+  }
+
+  /** See Crossing. */
+  reroute(side: RelaySide, sent: unknown): RtcSignal | null {
+    return this.#first?.reroute(side, sent) ?? null;
+  }
+
+  /** One of each connection. */
+  get crossings(): readonly Crossing[] {
+    return this.#crossings;
+  }
+
+  /** A way over the path for one more connection. */
+  async cross(): Promise<Crossing> {
+    const doors = { a: await Door.open(), b: await Door.open() };
+    const crossing = new Crossing(doors, (to, packet) => {
+      if (!this.isCut && Math.random() >= this.#loss) this.#queues[to].push(packet);
+    });
+    this.#crossings.push(crossing);
+    return crossing;
+  }
+
+  close(): void {
+    for (const crossing of this.#crossings) crossing.close();
+  }
+}
+
+/** Takes a packet that is to arrive at one side. */
+type Carry = (to: RelaySide, packet: Packet) => void;
+
+/** One connection's way over the path. */
+export class Crossing {
+  /** That arrived at the relay so far. */
+  numBytes = 0;
+  readonly #doors: Readonly<Record<RelaySide, Door>>;
+
+  constructor(doors: Readonly<Record<RelaySide, Door>>, carry: Carry) {
+    this.#doors = doors;
+    // What arrives at the door that stands for one side was sent by the other.
+    for (const [to, from] of [["a", "b"], ["b", "a"]] as const) {
+      doors[to].listen((bytes, source) => {
+        this.numBytes += bytes.length;
+        doors[from].owner = source;
+        carry(to, { bytes, from: doors[from], to: doors[to] });
+      });
     }
-    return new UdpRelay({ loss: 0, bytesPerSecond: Infinity, ...options }, sockets);
   }
 
   /**
@@ -73,73 +119,95 @@ export class UdpRelay {
     this.#doors.a.close();
     this.#doors.b.close();
   }
+}
 
-  #forward(from: RelaySide, packet: Uint8Array, source: { address: string; port: number }): void {
-    const { delayMs, loss, bytesPerSecond } = this.#path;
-    // Seen from here the sender may have another address than it announced.
-    this.#doors[from].owner = { address: source.address, port: source.port };
-    if (this.isCut || Math.random() < loss) return;
-    const to = this.#doors[from === "a" ? "b" : "a"];
-    to.enqueue(packet, { through: this.#doors[from], delayMs, bytesPerSecond });
+interface Address {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** The owner of `to` gets it and sees it come from the door `from`. */
+interface Packet {
+  readonly bytes: Uint8Array;
+  readonly from: Door;
+  readonly to: Door;
+}
+
+/** What is on its way to one side, in order. */
+class PacketQueue {
+  readonly #delayMs: number;
+  readonly #bytesPerSecond: number;
+  readonly #packets: (Packet & { readonly dueMs: number })[] = [];
+  #queuedBytes = 0;
+  #freeAtMs = 0;
+  #isDelivering = false;
+
+  constructor({ delayMs, bytesPerSecond = Infinity }: PathOptions) {
+    this.#delayMs = delayMs;
+    this.#bytesPerSecond = bytesPerSecond;
+  }
+
+  push(packet: Packet): void {
+    const { length } = packet.bytes;
+    if (this.#queuedBytes + length > MAX_QUEUED_BYTES) return;
+    const startMs = Math.max(performance.now(), this.#freeAtMs);
+    this.#freeAtMs = startMs + length / this.#bytesPerSecond * 1000;
+    this.#packets.push({ ...packet, dueMs: this.#freeAtMs + this.#delayMs });
+    this.#queuedBytes += length;
+    if (!this.#isDelivering) this.#deliver();
+  }
+
+  async #deliver(): Promise<void> {
+    this.#isDelivering = true;
+    for (let next = this.#packets[0]; next; next = this.#packets[0]) {
+      const waitMs = next.dueMs - performance.now();
+      if (waitMs > 0) {
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
+        continue;
+      }
+      this.#packets.shift();
+      this.#queuedBytes -= next.bytes.length;
+      if (next.to.owner) await next.from.send(next.bytes, next.to.owner);
+    }
+    this.#isDelivering = false;
   }
 }
 
 /** The socket that one peer's packets come from and go to, as the other peer sees it. */
 class Door {
   /** Where the peer itself is; null until known. */
-  owner: { address: string; port: number } | null = null;
+  owner: Address | null = null;
   readonly #socket: Socket;
-  readonly #queue: { packet: Uint8Array; through: Door; dueMs: number }[] = [];
-  #queuedBytes = 0;
-  #freeAtMs = 0;
-  #isDelivering = false;
   #isClosed = false;
 
-  constructor(socket: Socket) {
+  private constructor(socket: Socket) {
     this.#socket = socket;
+  }
+
+  static async open(): Promise<Door> {
+    const socket = createSocket("udp4");
+    socket.bind(0, "127.0.0.1");
+    await once(socket, "listening");
+    socket.setRecvBufferSize(MAX_QUEUED_BYTES);
+    return new Door(socket);
   }
 
   get port(): number {
     return this.#socket.address().port;
   }
 
-  /** Takes a packet for the owner, who is to see it come `through` the other peer's door. */
-  enqueue(
-    packet: Uint8Array,
-    options: { through: Door; delayMs: number; bytesPerSecond: number },
-  ): void {
-    if (this.#queuedBytes + packet.length > MAX_QUEUED_BYTES) return;
-    const { through, delayMs, bytesPerSecond } = options;
-    const startMs = Math.max(performance.now(), this.#freeAtMs);
-    this.#freeAtMs = startMs + packet.length / bytesPerSecond * 1000;
-    this.#queue.push({ packet, through, dueMs: this.#freeAtMs + delayMs });
-    this.#queuedBytes += packet.length;
-    if (!this.#isDelivering) this.#deliver();
+  listen(onPacket: (bytes: Uint8Array, source: Address) => void): void {
+    this.#socket.on("message", (bytes, { address, port }) => onPacket(bytes, { address, port }));
+  }
+
+  /** Resolves when the packet has left: Deno does not keep the order of sends that overlap. */
+  send(bytes: Uint8Array, { address, port }: Address): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    return new Promise((resolve) => this.#socket.send(bytes, port, address, () => resolve()));
   }
 
   close(): void {
     this.#isClosed = true;
     this.#socket.close();
-  }
-
-  async #deliver(): Promise<void> {
-    this.#isDelivering = true;
-    for (let next = this.#queue[0]; next && !this.#isClosed; next = this.#queue[0]) {
-      const waitMs = next.dueMs - performance.now();
-      if (waitMs > 0) {
-        await new Promise((resolve) => setTimeout(resolve, waitMs));
-        continue;
-      }
-      this.#queue.shift();
-      this.#queuedBytes -= next.packet.length;
-      if (this.owner) await next.through.#send(next.packet, this.owner);
-    }
-    this.#isDelivering = false;
-  }
-
-  /** Resolves when the packet has left: Deno does not keep the order of sends that overlap. */
-  #send(packet: Uint8Array, { address, port }: { address: string; port: number }): Promise<void> {
-    if (this.#isClosed) return Promise.resolve();
-    return new Promise((resolve) => this.#socket.send(packet, port, address, () => resolve()));
   }
 }

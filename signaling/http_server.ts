@@ -13,6 +13,9 @@ import { respond } from "./http_exchange.ts";
 /** Time for a client to send the headers of a request. */
 const HEADERS_TIMEOUT_MS = 10_000;
 
+/** More are turned away: a process that runs out of file descriptors never listens again. */
+const MAX_CONNECTIONS = 800;
+
 /** Options of `serveHttp`. */
 export interface HttpServerOptions {
   readonly hostname: string;
@@ -51,6 +54,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
     ? createTlsServer({ ...tls, handshakeTimeout: HEADERS_TIMEOUT_MS }, onRequest)
     : createServer(onRequest);
   server.headersTimeout = HEADERS_TIMEOUT_MS;
+  server.maxConnections = MAX_CONNECTIONS;
   // Event streams and uploads may take their time.
   server.requestTimeout = 0;
   server.on("connection", (socket: Duplex) => {

@@ -84,7 +84,9 @@ Examples:
   withLendOptions(
     program.command("node")
       .description("Lend this machine's GPU to a mesh")
-      .requiredOption("--join <link>", "the join link that the coordinator printed")
+      .addOption(
+        option("--join <link>", "the join link that the coordinator printed").makeOptionMandatory(),
+      )
       .addOption(option("--name <text>", "what others call this machine"))
       .option("--once", "end when the coordinator is gone, instead of waiting for it"),
   ).addHelpText(

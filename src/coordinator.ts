@@ -124,7 +124,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const model = { architecture, config };
   const isF16Kv = placement.useF16Kv === true;
   const cluster = new Cluster({
-    ...{ mesh, name, version, limits, clock, ...placement },
+    ...{ mesh, name, version, limits, clock, rng, ...placement },
     model: { name: source.name, vocabSize: config.vocabSize },
     shelf: new ManifestShelf({ share: new ModelShare(source), model, crypto }),
     costs: modelCosts({ source, ...model, limits, isF16Kv }),
@@ -166,7 +166,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     defaults: generation.defaults,
     dateMs: () => options.now().getTime(),
     isReady: () =>
-      cluster.numStages > 0 || cluster.epoch > 0 && cluster.condition.downMs < STALL_MS,
+      cluster.numStages > 0 || cluster.numStarts > 0 && cluster.condition.downMs < STALL_MS,
     whatIsMissing: () => cluster.condition.note,
     ...options.http,
     ...(options.join && {

@@ -38,6 +38,8 @@ const mesh = new Mesh({
     return await dialLink({ ...means, rtc, iceServers: [], identity, ...attempt });
   },
 });
+// Nobody is left behind when the bench is killed.
+mesh.listen({ onLink: (link) => void link.listen({ onClose: () => Deno.exit() }) });
 serveOrders(mesh, means.clock, {
   adapterName: context?.capabilities.adapterName ?? null,
   make: async ({ work, shard, hiddenSize, limits: { maxBatchTokens } }) => {

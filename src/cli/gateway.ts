@@ -13,6 +13,8 @@ export interface GatewayFlags extends TlsFlags {
   readonly host: string;
   readonly port: number;
   readonly publicUrl?: string;
+  /** Where the page is hosted, if elsewhere. */
+  readonly pageUrl?: string;
   readonly apiKey?: readonly string[];
 }
 
@@ -67,7 +69,15 @@ export async function openGateway(
       ...(flags.publicUrl !== undefined && { publicUrl: flags.publicUrl }),
     });
   const closing = new AbortController();
-  const signaling = new SignalingServer({ clock: systemClock });
+  const signaling = new SignalingServer({
+    clock: systemClock,
+    // Pages that were not served for this mesh have no business in it.
+    allowedOrigins: [
+      "self",
+      ...originsOf(addressAt(443)),
+      ...(flags.pageUrl === undefined ? [] : [new URL(flags.pageUrl).origin]),
+    ],
+  });
   const endpoint = signalingEndpoint(signaling, { path: SIGNALING_PATH });
   const tls = await readTls(flags, {
     cacheFolder: cacheFolder(),

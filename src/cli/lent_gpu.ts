@@ -8,6 +8,7 @@ import { systemClock } from "../platform/system.ts";
 import { LocalStageHost } from "../stage/local_stage_host.ts";
 import { heldFiles } from "../weights/chunk_cache.ts";
 import { type GpuFlags, type OpenedGpu, openGpu } from "./gpu.ts";
+import { publicFetch } from "./public_fetch.ts";
 
 /** The flags of commands that lend this machine's GPU. */
 export interface LendFlags extends GpuFlags {
@@ -33,10 +34,7 @@ export async function openLentGpu(flags: LendFlags): Promise<LentGpu> {
   const { context, tuning, adapter } = opened;
   const speed = await probeDevice(context, { tuning, clock: systemClock });
   const known = await headlessMemory(context.capabilities.adapterName);
-  const http = {
-    fetch: (request: Request | URL | string, init?: RequestInit) => fetch(request, init),
-    clock: systemClock,
-  };
+  const http = { fetch: publicFetch, clock: systemClock };
   return {
     context,
     speed,

@@ -35,11 +35,12 @@ export class NodeProcesses {
       const name = `Node ${i + 1}`;
       return new Deno.Command(Deno.execPath(), {
         args: [
-          ...["run", "-A", "--no-lock", program, "node", "--join", link, "--name", name],
+          ...["run", "-A", "--no-lock", program, "node", "--name", name],
           ...gpuArguments(gpu),
           "--checked",
         ],
-        env: { TESSERA_CACHE: join(folder, String(i)) },
+        // Arguments can be read by everyone on the machine.
+        env: { TESSERA_CACHE: join(folder, String(i)), TESSERA_JOIN: link },
         stdin: "null",
         stdout: "null",
         stderr: "piped",

@@ -24,7 +24,6 @@ import { readRoom } from "./room_file.ts";
 export interface RunFlags extends LendFlags, GatewayFlags {
   readonly model: string;
   readonly signaling?: string;
-  readonly pageUrl?: string;
   readonly iceServer?: readonly RTCIceServer[];
   readonly newRoom?: boolean;
   readonly name?: string;

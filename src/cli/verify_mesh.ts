@@ -5,7 +5,7 @@ import { formatJoinLink, generateJoinLink } from "../mesh/join_link.ts";
 import type { Mesh } from "../mesh/mesh.ts";
 import { architectureOf } from "../models/registry.ts";
 import { placeEvenly } from "../pipeline/place_evenly.ts";
-import { systemClock } from "../platform/system.ts";
+import { systemClock, systemRng } from "../platform/system.ts";
 import { meshCrypto } from "../platform/web_crypto.ts";
 import { modelCosts } from "../stage/model_costs.ts";
 import type { StageLimits } from "../stage/stage_limits.ts";
@@ -107,7 +107,8 @@ function clusterFor(
   const model = { architecture, config };
   const useF16Kv = gpu.kv === "f16";
   const cluster = new Cluster({
-    ...{ mesh, limits, useF16Kv, name: NAME, version: VERSION, clock: systemClock },
+    ...{ mesh, limits, useF16Kv, name: NAME, version: VERSION },
+    ...{ clock: systemClock, rng: systemRng },
     model: { name: source.name, vocabSize: config.vocabSize },
     shelf: new ManifestShelf({ share: new ModelShare(source), model, crypto: meshCrypto }),
     costs: modelCosts({ source, ...model, limits, isF16Kv: useF16Kv }),

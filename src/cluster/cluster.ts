@@ -12,7 +12,7 @@ import type { MeshPipeline } from "../pipeline/mesh_pipeline.ts";
 import { PipelineLostError } from "../pipeline/pipeline_lost_error.ts";
 import type { PlaceLayers } from "../pipeline/place_evenly.ts";
 import { type PlacedStage, placeLayers } from "../pipeline/placement.ts";
-import type { Clock } from "../platform/platform.ts";
+import type { Clock, Rng } from "../platform/platform.ts";
 import type { ModelCosts } from "../stage/model_costs.ts";
 import type { StageLimits } from "../stage/stage_limits.ts";
 import { Condition } from "./condition.ts";
@@ -44,6 +44,7 @@ export interface ClusterOptions {
   /** Runs batches of every kind before a pipeline takes requests. */
   readonly warmUp: (pipeline: Pick<MeshPipeline, "forward">) => Promise<void>;
   readonly clock: Clock;
+  readonly rng: Rng;
   readonly onNotice: (text: string) => void;
 }
 
@@ -66,7 +67,9 @@ export class Cluster implements EnginePipeline {
   readonly #roster: Roster;
   readonly #closing = new AbortController();
   readonly #wakeUp = new WakeUp();
-  #epoch = 0;
+  /** A restarted coordinator must not count through the epochs of the one before. */
+  #epoch: number;
+  #numStarts = 0;
   #pipeline: MeshPipeline | null = null;
   /** Of the pipeline, or of the last one that was tried. */
   #stages: readonly PlacedStage[] = [];
@@ -77,6 +80,7 @@ export class Cluster implements EnginePipeline {
     this.#options = options;
     const { clock, model, limits } = options;
     this.condition = new Condition(clock);
+    this.#epoch = options.rng.uint32() >>> 2;
     this.#roster = new Roster({
       ...options,
       modelName: model.name,
@@ -93,9 +97,14 @@ export class Cluster implements EnginePipeline {
     });
   }
 
-  /** Counts up with every pipeline that is started. */
+  /** Of the last pipeline that was started: counts up from a random number. */
   get epoch(): number {
     return this.#epoch;
+  }
+
+  /** Pipelines that were started. */
+  get numStarts(): number {
+    return this.#numStarts;
   }
 
   /** 0 while no pipeline takes batches. */
@@ -134,7 +143,7 @@ export class Cluster implements EnginePipeline {
       await this.#wakeUp.next();
       if (signal.aborted) return;
       // Whoever lost its pipeline is in a hurry, whoever never had one is not.
-      if (this.#epoch === 0) await clock.sleep(SETTLE_MS, signal);
+      if (this.#numStarts === 0) await clock.sleep(SETTLE_MS, signal);
       const stages = this.#place();
       if (stages === null) continue;
       if (this.#pipeline !== null) {
@@ -149,7 +158,7 @@ export class Cluster implements EnginePipeline {
     const { costs, minPeers, place = placeLayers } = this.#options;
     const available = this.#roster.available();
     this.#wakeWhenRested();
-    const numWanted = this.#epoch === 0 ? Math.max(1, minPeers) : 1;
+    const numWanted = this.#numStarts === 0 ? Math.max(1, minPeers) : 1;
     if (available.length < numWanted) {
       const who = numWanted > 1 ? `${available.length} of ${numWanted} peers are` : "No peer is";
       this.#wait(`${who} ready to hold layers`, 0);
@@ -174,6 +183,7 @@ export class Cluster implements EnginePipeline {
     this.#stopPipeline("Layers are given out anew");
     this.#stages = stages;
     this.#epoch++;
+    this.#numStarts++;
     this.condition.set("loading", null);
     this.#relieve(stages);
     this.#start = new PipelineStart({
@@ -246,11 +256,12 @@ export class Cluster implements EnginePipeline {
   }
 
   #hear(member: Member, message: StageMessage): void {
-    if (message.epoch !== this.#epoch) return;
+    const stageIndex = this.#stages.findIndex(({ peerId }) => peerId === member.link.peerId);
+    if (message.epoch !== this.#epoch || stageIndex < 0) return;
     switch (message.type) {
       case "step-failed":
         return (this.#pipeline ?? this.#start)?.failStep(message.stepId, {
-          stageIndex: this.#stages.findIndex(({ peerId }) => peerId === member.link.peerId),
+          stageIndex,
           reason: message.reason,
         });
       case "load-progress":

@@ -55,9 +55,11 @@ function peerStatus(member: Member, isLocal: boolean): PeerStatus {
     hasEmbedding: shard?.hasEmbedding ?? false,
     hasHead: shard?.hasHead ?? false,
     shardBytes,
+    heldBytes: (offer?.heldFiles ?? []).reduce((sum, { bytes }) => sum + bytes, 0),
     loadedBytes: load?.loadedBytes ?? 0,
     downloadedBytes: load?.downloadedBytes ?? 0,
     numTokens: report?.numTokens ?? 0,
+    numRefused: report?.numRefused ?? 0,
     stepMs,
     note,
   };

@@ -1,4 +1,5 @@
-import { parsePeerControl, type PeerControl, PROTOCOL } from "../mesh/control.ts";
+import { type PeerControl, PROTOCOL } from "../mesh/control.ts";
+import { parsePeerControl } from "../mesh/parse_control.ts";
 import type { Mesh } from "../mesh/mesh.ts";
 import type { PeerLink } from "../mesh/peer_link.ts";
 import { WeightServing } from "../mesh/weight_reads.ts";
@@ -116,6 +117,7 @@ export class Roster {
         member.rest();
         return this.#listener.onAvailable();
       case "resume":
+        if (!member.isPaused) return;
         member.isPaused = false;
         member.rest();
         return this.#listener.onAvailable();
@@ -130,6 +132,7 @@ export class Roster {
   }
 
   #admit(member: Member, offer: Extract<PeerControl, { type: "join" }>): void {
+    if (member.offer !== null) return;
     if (offer.protocol !== PROTOCOL) {
       const reason = `This coordinator speaks protocol ${PROTOCOL}, you speak ${offer.protocol}: ` +
         "run the same version on both sides";

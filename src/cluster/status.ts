@@ -48,10 +48,14 @@ export interface PeerStatus {
   /** Bytes of its shard's tensors; 0 on standby. */
   readonly shardBytes: number;
   readonly loadedBytes: number;
+  /** Of model files, in its cache when it joined. */
+  readonly heldBytes: number;
   /** Over the network, for the shard that it holds. */
   readonly downloadedBytes: number;
   /** Tokens that went through its stage since it was loaded. */
   readonly numTokens: number;
+  /** Frames of another epoch, or out of order, that its stage did not compute. */
+  readonly numRefused: number;
   /** Mean time of a step in its stage over the last seconds; null when none ran. */
   readonly stepMs: number | null;
   /** Why it failed, or what it is waiting for. */
@@ -68,7 +72,7 @@ export interface ClusterStatus {
   readonly note: string | null;
   readonly model: string;
   readonly numLayers: number;
-  /** Counts up with every new pipeline. */
+  /** Counts up with every new pipeline, from a random number. */
   readonly epoch: number;
   readonly coordinatorId: string;
   /** In the order of their layers, then the others. */

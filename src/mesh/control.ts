@@ -1,149 +1,144 @@
 /**
- * What peers and coordinator say to each other on a link's control channel. JSON.
+ * What peers and coordinator say to each other on a link's control channel. JSON; sizes in bytes.
  *
  * @module
  */
-import { z } from "zod";
-
-const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-const layer = z.number().int().min(0).max(65_536);
-const positive = z.number().int().min(1).max(2 ** 31);
-/** For people, and for terminals: without control characters. */
-const text = (maxLength: number) =>
-  z.string().max(maxLength).transform((value) => value.replaceAll(/\p{Cc}+/gu, " "));
-/** Longest reason in a message. */
-const MAX_REASON_LENGTH = 2_000;
-const reason = text(MAX_REASON_LENGTH);
-const peerId = z.string().regex(/^[0-9a-f]{32}$/);
-const fileKey = z.string().regex(/^[0-9a-f]{8,128}$/);
-const amount = z.number().min(0).max(1e15);
-
-const device = z.object({
-  adapterName: text(300),
-  backend: z.enum(["dawn", "wgpu", "browser"]),
-  isSoftware: z.boolean(),
-  hasF16: z.boolean(),
-  subgroupSize: count,
-  maxBindingBytes: count,
-  readGBps: amount,
-  matmulGflops: amount,
-});
-
-const load = z.object({ loadedBytes: count, totalBytes: count, downloadedBytes: count });
-
-const shard = z.object({
-  startLayer: layer,
-  endLayer: layer,
-  hasEmbedding: z.boolean(),
-  hasHead: z.boolean(),
-});
-
-const limits = z.object({
-  numBlocks: positive,
-  maxModelLength: positive,
-  maxBatchTokens: positive,
-  maxSequences: positive,
-  maxSamples: positive,
-});
-
-const link = z.object({
-  to: peerId,
-  rttMs: amount.nullable(),
-  candidateType: z.enum(["host", "srflx", "prflx", "relay", "memory", "unknown"]),
-  bytesIn: count,
-  bytesOut: count,
-  bufferedBytes: count,
-});
+import type { Shard } from "../core.ts";
+import type { CandidateType } from "./peer_link.ts";
 
 /** Both ends of a link must say the same; raised with every change that older peers misread. */
 export const PROTOCOL = 1;
 /** Longest name of a peer. */
 export const MAX_NAME_LENGTH = 100;
 /** Most held files and links in a message. */
-export const MAX_HELD_FILES = 4096;
+export const MAX_HELD_FILES = 1024;
 export const MAX_LINKS = 256;
+/** Longest reason in a message. */
+export const MAX_REASON_LENGTH = 2_000;
+
+/** A device as its peer measured it. */
+export interface OfferedDevice {
+  readonly adapterName: string;
+  readonly backend: "dawn" | "wgpu" | "browser";
+  readonly isSoftware: boolean;
+  readonly hasF16: boolean;
+  readonly subgroupSize: number;
+  readonly maxBindingBytes: number;
+  readonly readGBps: number;
+  readonly matmulGflops: number;
+}
+
+/** How far a shard is loaded. */
+export interface ReportedLoad {
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+  readonly downloadedBytes: number;
+}
+
+/** A peer's end of a link. */
+export interface ReportedLink {
+  readonly to: string;
+  readonly rttMs: number | null;
+  readonly candidateType: CandidateType;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly bufferedBytes: number;
+}
+
+/** Sizes of a stage's buffers, in the words of stage/stage_limits.ts. */
+export interface OrderedLimits {
+  readonly numBlocks: number;
+  readonly maxModelLength: number;
+  readonly maxBatchTokens: number;
+  readonly maxSequences: number;
+  readonly maxSamples: number;
+}
 
 /** From a peer to its coordinator. */
-const fromPeer = z.discriminatedUnion("type", [
+export type PeerControl =
   /** First of all: what is offered. */
-  z.object({
-    type: z.literal("join"),
-    protocol: count,
-    name: text(MAX_NAME_LENGTH),
-    version: text(50),
-    device,
+  | {
+    readonly type: "join";
+    readonly protocol: number;
+    readonly name: string;
+    readonly version: string;
+    readonly device: OfferedDevice;
     /** Lent memory. */
-    memoryBytes: count,
+    readonly memoryBytes: number;
     /** Files of which the peer has something in its cache. */
-    heldFiles: z.array(z.object({ key: fileKey, bytes: count })).max(MAX_HELD_FILES),
-    isPaused: z.boolean(),
-  }),
-  z.object({ type: z.literal("load-progress"), epoch: count, load }),
-  z.object({ type: z.literal("ready"), epoch: count, load, memoryBytes: count }),
-  z.object({ type: z.literal("load-failed"), epoch: count, reason }),
+    readonly heldFiles: readonly { readonly key: string; readonly bytes: number }[];
+    readonly isPaused: boolean;
+  }
+  | { readonly type: "load-progress"; readonly epoch: number; readonly load: ReportedLoad }
+  | {
+    readonly type: "ready";
+    readonly epoch: number;
+    readonly load: ReportedLoad;
+    readonly memoryBytes: number;
+  }
+  | { readonly type: "load-failed"; readonly epoch: number; readonly reason: string }
   /** A neighbour is out of reach: the pipeline of this epoch is of no use any more. */
-  z.object({ type: z.literal("stage-lost"), epoch: count, reason }),
-  z.object({ type: z.literal("step-failed"), epoch: count, stepId: count, reason }),
+  | { readonly type: "stage-lost"; readonly epoch: number; readonly reason: string }
+  | {
+    readonly type: "step-failed";
+    readonly epoch: number;
+    readonly stepId: number;
+    readonly reason: string;
+  }
   /** No more layers until "resume"; a shard that is held is given up. */
-  z.object({ type: z.literal("pause") }),
-  z.object({ type: z.literal("resume") }),
-  z.object({
-    type: z.literal("stats"),
-    numTokens: count,
-    numSteps: count,
-    busyMs: amount,
-    links: z.array(link).max(MAX_LINKS),
-  }),
-  /** Asks for bytes [start, end) of a file; "weights" frames with `sequence` = id answer. */
-  z.object({ type: z.literal("read"), id: count, fileKey, start: count, end: count }),
-]);
+  | { readonly type: "pause" }
+  | { readonly type: "resume" }
+  | {
+    readonly type: "stats";
+    readonly numTokens: number;
+    readonly numSteps: number;
+    readonly busyMs: number;
+    /** Frames of another epoch, or out of order. */
+    readonly numRefused: number;
+    readonly links: readonly ReportedLink[];
+  }
+  /** Asks for bytes [start, end) of a file; a "weights" frame with `sequence` = id answers. */
+  | {
+    readonly type: "read";
+    readonly id: number;
+    readonly fileKey: string;
+    readonly start: number;
+    readonly end: number;
+  };
 
 /** From a coordinator to a peer. */
-const fromCoordinator = z.discriminatedUnion("type", [
-  z.object({
-    type: z.literal("welcome"),
-    protocol: count,
-    name: text(MAX_NAME_LENGTH),
-    version: text(50),
-    model: text(300),
-  }),
+export type CoordinatorControl =
+  | {
+    readonly type: "welcome";
+    readonly protocol: number;
+    readonly name: string;
+    readonly version: string;
+    readonly model: string;
+  }
   /** There is no place for the peer, and asking again is of no use. */
-  z.object({ type: z.literal("refuse"), reason }),
+  | { readonly type: "refuse"; readonly reason: string }
   /** Hold this shard, and be ready for batches of `epoch`. */
-  z.object({
-    type: z.literal("load"),
-    epoch: positive,
+  | {
+    readonly type: "load";
+    readonly epoch: number;
     /** Where to read the ShardManifest, as JSON: a "file" of the coordinator. */
-    manifestKey: fileKey,
-    manifestBytes: z.number().int().min(2).max(64 << 20),
-    shard,
-    limits,
-    isDeterministic: z.boolean().nullable(),
-    useF16Kv: z.boolean().nullable(),
-    hiddenType: z.enum(["f32", "f16"]),
+    readonly manifestKey: string;
+    readonly manifestBytes: number;
+    readonly shard: Shard;
+    readonly limits: OrderedLimits;
+    /** Null leaves it to the device. */
+    readonly isDeterministic: boolean | null;
+    readonly useF16Kv: boolean | null;
+    readonly hiddenType: "f32" | "f16";
     /** Null where the coordinator stands on that side. */
-    previous: peerId.nullable(),
-    next: peerId.nullable(),
-  }),
+    readonly previous: string | null;
+    readonly next: string | null;
+  }
   /** Give up the shard. */
-  z.object({ type: z.literal("unload"), reason }),
-  z.object({ type: z.literal("read-failed"), id: count, reason }),
-]);
-
-export type PeerControl = z.infer<typeof fromPeer>;
-export type CoordinatorControl = z.infer<typeof fromCoordinator>;
+  | { readonly type: "unload"; readonly reason: string }
+  | { readonly type: "read-failed"; readonly id: number; readonly reason: string };
 
 /** What of an error's message fits into one. */
 export function clipReason(reason: string): string {
   return reason.slice(0, MAX_REASON_LENGTH);
-}
-
-/** A peer's message, or null when it is none. */
-export function parsePeerControl(value: unknown): PeerControl | null {
-  return fromPeer.safeParse(value).data ?? null;
-}
-
-/** A coordinator's message, or null when it is none. */
-export function parseCoordinatorControl(value: unknown): CoordinatorControl | null {
-  return fromCoordinator.safeParse(value).data ?? null;
 }

@@ -35,8 +35,8 @@ class SignalingRoom implements Room {
   readonly #options: JoinRoomOptions;
   readonly #listeners = new Set<{ readonly listener: RoomListener }>();
   /** Cryptography is asynchronous; messages keep their order both ways. */
-  readonly #outgoing = new SerialQueue(MAX_QUEUED);
-  readonly #incoming = new SerialQueue(MAX_QUEUED);
+  readonly #outgoing = new SerialQueue(MAX_QUEUED, (error) => this.#fail(error));
+  readonly #incoming = new SerialQueue(MAX_QUEUED, (error) => this.#fail(error));
   readonly #run: string;
   readonly #startedMs: number;
   readonly #guard: ReplayGuard;
@@ -130,6 +130,11 @@ class SignalingRoom implements Room {
     }
     const { from, message } = opened;
     this.#tell((listener) => listener.onMessage?.({ from, message }));
+  }
+
+  /** A fault of this side, not to be mistaken for the end of the process. */
+  #fail(error: unknown): void {
+    this.#refuse(`A message could not be handled: ${error}`);
   }
 
   #refuse(reason: string): void {

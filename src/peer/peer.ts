@@ -8,10 +8,10 @@ import {
   MAX_HELD_FILES,
   MAX_LINKS,
   MAX_NAME_LENGTH,
-  parseCoordinatorControl,
   type PeerControl,
   PROTOCOL,
 } from "../mesh/control.ts";
+import { parseCoordinatorControl } from "../mesh/parse_control.ts";
 import type { Mesh } from "../mesh/mesh.ts";
 import type { PeerLink } from "../mesh/peer_link.ts";
 import { MAX_READ_BYTES, WeightReads } from "../mesh/weight_reads.ts";
@@ -250,6 +250,7 @@ export class Peer {
           numTokens: stats?.numTokens ?? 0,
           numSteps: stats?.numSteps ?? 0,
           busyMs: stats?.busyMs ?? 0,
+          numRefused: stats?.numRefused ?? 0,
           links: mesh.links.slice(0, MAX_LINKS).map(({ peerId: to, stats }) => ({ to, ...stats })),
         });
         this.#changed();

@@ -146,6 +146,7 @@ export class ShardHolder {
     neighbours.catch(() => {});
     const held = await this.#hold(order, signal);
     const [input, output] = await Promise.race([neighbours, aborted(signal)]);
+    signal.throwIfAborted();
     input.allowPayload(Math.max(MAX_READ_BYTES, maxBatchBytes(limits, held.config)));
     this.#service = new StageService({
       ...{ epoch, limits, hiddenType, input, output, clock },
@@ -181,7 +182,7 @@ export class ShardHolder {
     if (this.#held?.key === key) return this.#held;
     this.#release();
     const { host, reads, clock, onChange } = this.#options;
-    const manifest = await this.#readManifest(order);
+    const manifest = await Promise.race([this.#readManifest(order), aborted(signal)]);
     const config = this.#check(order, manifest);
     let shownMs = -Infinity;
     const stage = await host.load(
@@ -210,12 +211,14 @@ export class ShardHolder {
 
   /** The model's configuration, if its shard is within what is lent. */
   #check(
-    { shard, limits, useF16Kv }: LoadOrder,
+    { shard, limits, useF16Kv, isDeterministic }: LoadOrder,
     { hfConfig, tensors }: ShardManifest,
   ): ModelConfig {
     const architecture = architectureOf(hfConfig);
     const config = architecture.readConfig(hfConfig);
-    const isF16Kv = useF16Kv !== false;
+    const { isSoftware, hasF16 } = this.#options.host.device;
+    // Left to the device, it takes f16 where the fast kernels do.
+    const isF16Kv = useF16Kv ?? (hasF16 && !isSoftware && isDeterministic !== true);
     const bytes = shardMemoryBytes({ tensors, architecture, config, shard, limits, isF16Kv });
     const { memoryBytes } = this.#options;
     if (bytes <= memoryBytes) return config;

@@ -45,6 +45,7 @@ export class StageService {
   readonly #decoder: BatchDecoder;
   readonly #stopListening: () => void;
   #lastStepId = 0;
+  #isClosed = false;
   /** Resolves when every earlier result has been handed on. */
   #lastSent: Promise<void> = Promise.resolve();
   #stats = { numSteps: 0, numTokens: 0, busyMs: 0, numRefused: 0 };
@@ -59,17 +60,23 @@ export class StageService {
     return this.#stats;
   }
 
-  /** Takes no more batches. The stage stays the caller's. */
+  /** Takes no more batches and hands on no more results. The stage stays the caller's. */
   close(): void {
+    this.#isClosed = true;
     this.#stopListening();
   }
 
   #take(frame: Frame): void {
     if (frame.type !== "batch") return;
     const { sequence: stepId, epoch } = frame;
-    if (epoch !== this.#options.epoch || stepId <= this.#lastStepId) {
+    if (epoch !== this.#options.epoch) {
       this.#stats.numRefused++;
       return;
+    }
+    if (stepId <= this.#lastStepId) {
+      this.#stats.numRefused++;
+      const reason = `Step ${stepId} comes after step ${this.#lastStepId}`;
+      return this.#options.onFailure({ stepId, reason });
     }
     this.#lastStepId = stepId;
     const startMs = this.#options.clock.now();
@@ -83,9 +90,9 @@ export class StageService {
         this.#stats.numSteps++;
         this.#stats.numTokens += frame.numTokens;
         this.#stats.busyMs += this.#options.clock.now() - startMs;
-        await this.#send(output, { frame, meta });
+        if (!this.#isClosed) await this.#send(output, { frame, meta });
       } catch (error) {
-        if (error instanceof LinkClosedError) return;
+        if (this.#isClosed || error instanceof LinkClosedError) return;
         const reason = error instanceof Error ? error.message : String(error);
         this.#options.onFailure({ stepId, reason });
       }

@@ -1,4 +1,7 @@
+import type { Clock } from "../platform/platform.ts";
 import { HttpError } from "./errors.ts";
+
+const DEADLINE_MS = 30_000;
 
 /**
  * Reads a JSON object of at most `maxBytes`. The media type is not looked at: curl's default says
@@ -6,9 +9,19 @@ import { HttpError } from "./errors.ts";
  */
 export async function readJsonObject(
   request: Request,
-  maxBytes: number,
+  { maxBytes, clock }: { readonly maxBytes: number; readonly clock: Clock },
 ): Promise<Record<string, unknown>> {
-  const body: unknown = parse(await readText(request, maxBytes));
+  const waiting = new AbortController();
+  const late = clock.sleep(DEADLINE_MS, waiting.signal).then(() => {
+    throw new HttpError(408, `The request body did not arrive within ${DEADLINE_MS / 1000} s`, {
+      code: "request_timeout",
+    });
+  });
+  // Without a wait there is nothing late.
+  late.catch(() => {});
+  const text = readText(request, maxBytes);
+  text.catch(() => {});
+  const body: unknown = parse(await Promise.race([text, late]).finally(() => waiting.abort()));
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new HttpError(400, "The request body must be a JSON object", { code: "invalid_json" });
   }

@@ -101,7 +101,7 @@ function allowOrigins({ corsOrigins }: ServerOptions): MiddlewareHandler {
 async function body(context: Context, options: ServerOptions): Promise<Record<string, unknown>> {
   requireReady(options);
   const maxBytes = options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
-  return await readJsonObject(context.req.raw, maxBytes);
+  return await readJsonObject(context.req.raw, { maxBytes, clock: options.clock });
 }
 
 function caller(context: Context): { headerId: string | null; signal: AbortSignal } {

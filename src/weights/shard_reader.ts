@@ -1,5 +1,6 @@
-import type { Store } from "../platform/platform.ts";
+import type { Clock, Store } from "../platform/platform.ts";
 import { CHUNK_BYTES, ChunkCache, type ChunkPlace, chunkRange } from "./chunk_cache.ts";
+import { within } from "./deadline.ts";
 import { FileRanges, type ReadFileRange } from "./file_ranges.ts";
 import type { HttpOptions } from "./http_range.ts";
 import type { ManifestTensor, ShardManifest } from "./shard_manifest.ts";
@@ -19,11 +20,18 @@ const AHEAD_BYTES = 16 << 20;
 const AHEAD_CHUNKS = 8;
 
 /**
+ * For one chunk, behind those before it. In about one of 10 loads by two tabs of Chromium 156 at
+ * once, a call to the browser's private file system never came back.
+ */
+const CACHE_DEADLINE_MS = 20_000;
+
+/**
  * Reads the tensors of a shard: from the cache, else from their files' URLs, else from the
  * coordinator. Reads in the manifest's order are quickest: what follows is fetched meanwhile.
  */
 export class ShardReader {
   readonly #ranges: FileRanges;
+  readonly #clock: Clock;
   readonly #manifest: ShardManifest;
   readonly #cache: ChunkCache | null;
   /** All chunks in the manifest's order, and where each tensor's begin. */
@@ -37,6 +45,7 @@ export class ShardReader {
 
   constructor({ manifest, cache, http, readFromCoordinator }: ShardReaderOptions) {
     this.#manifest = manifest;
+    this.#clock = http.clock;
     this.#cache = cache && new ChunkCache(cache);
     this.#ranges = new FileRanges({ http, readFromCoordinator });
     const chunks: ChunkPlace[] = [];
@@ -133,11 +142,15 @@ export class ShardReader {
     return bytes;
   }
 
-  /** A cache that fails costs the next start time, not this one its shard. */
+  /** A cache that fails or hangs costs the next start time, not this one its shard. */
   async #useCache<T>(action: (cache: ChunkCache) => Promise<T>): Promise<T | null> {
     if (this.#cache === null || this.#cacheError !== null) return null;
     try {
-      return await action(this.#cache);
+      return await within(action(this.#cache), {
+        clock: this.#clock,
+        ms: CACHE_DEADLINE_MS,
+        expired: () => new Error(`The cache did not answer within ${CACHE_DEADLINE_MS / 1000} s`),
+      });
     } catch (error) {
       this.#cacheError = error as Error;
       return null;

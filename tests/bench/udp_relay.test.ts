@@ -45,8 +45,8 @@ test("nothing arrives through a relay that loses everything, or is cut", async (
 });
 
 test("reroute() leaves one candidate of each side, and none in descriptions", async () => {
-  const relay = await open({ delayMs: 0 });
-  const reroute = (text: string) => relay.reroute("a", candidate(text));
+  const crossing = await open({ delayMs: 0 }).cross();
+  const reroute = (text: string) => crossing.reroute("a", candidate(text));
   expect(reroute("candidate:1 1 UDP 9 fd00::2 5 typ host")).toBeNull();
   expect(reroute("candidate:1 1 UDP 9 abc.local 5 typ host")).toBeNull();
   expect(reroute("candidate:1 1 TCP 9 192.0.2.7 5 typ host")).toBeNull();
@@ -58,26 +58,27 @@ test("reroute() leaves one candidate of each side, and none in descriptions", as
   expect(reroute("candidate:2 1 UDP 9 192.0.2.8 5 typ host")).toBeNull();
   const sdp = "v=0\r\na=candidate:1 1 UDP 9 192.0.2.7 5 typ host\r\na=mid:0\r\n";
   const offer = { type: "offer", sdp: "v=0\r\na=mid:0\r\n" };
-  expect(relay.reroute("a", { type: "offer", sdp })).toEqual(offer);
-  expect(relay.reroute("a", { type: "noise" })).toBeNull();
+  expect(crossing.reroute("a", { type: "offer", sdp })).toEqual(offer);
+  expect(crossing.reroute("a", { type: "noise" })).toBeNull();
 });
 
 /** Two sockets that know each other by the relay's ports. */
 async function connect(path: PathOptions) {
-  const relay = await open(path);
+  const relay = open(path);
+  const crossing = await relay.cross();
   const [a, b] = [await Inlet.open(), await Inlet.open()];
   const ports = { a: announce("a", a), b: announce("b", b) };
   return { relay, a, b, portOf: (side: RelaySide) => ports[side] };
 
   function announce(side: RelaySide, { socket }: Inlet): number {
     const text = `candidate:1 1 UDP 9 127.0.0.1 ${socket.address().port} typ host`;
-    const signal = relay.reroute(side, candidate(text));
+    const signal = crossing.reroute(side, candidate(text));
     return signal?.type === "candidate" ? Number(signal.candidate.candidate?.split(" ")[5]) : 0;
   }
 }
 
-async function open(path: PathOptions): Promise<UdpRelay> {
-  const relay = await UdpRelay.open(path);
+function open(path: PathOptions): UdpRelay {
+  const relay = new UdpRelay(path);
   closing.push(relay);
   return relay;
 }

@@ -67,6 +67,7 @@ export class ClusterBench {
       minPeers: 1,
       warmUp: (pipeline) => warmUp(pipeline, LIMITS),
       clock: quickClock,
+      rng: { uint32: () => 200 },
       onNotice: (text) => this.notices.push(text),
       ...options,
     });

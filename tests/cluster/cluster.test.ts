@@ -215,5 +215,36 @@ test("a cluster that closes gives out no more layers", async () => {
   bench.cluster.close();
   await quickClock.sleep(2_000);
   expect(host.loads).toHaveLength(1);
-  expect(bench.cluster).toMatchObject({ epoch: 1, numStages: 0 });
+  expect(bench.cluster).toMatchObject({ epoch: 51, numStages: 0 });
+});
+
+test("a member without a stage cannot end anyone's request, nor join twice", async () => {
+  bench = new ClusterBench();
+  bench.join({ stepMs: 20 });
+  await bench.serving(1);
+  const output = bench.generate([1], 60);
+  await bench.until(() => bench.engine.stats().numGeneratedTokens > 5);
+  const stranger = bench.net.mesh();
+  stranger.announce("peer");
+  await bench.until(() => stranger.links.length === 1);
+  const [link] = stranger.links;
+  for (let stepId = 1; stepId < 100; stepId++) {
+    for (const type of ["step-failed", "stage-lost", "load-failed"]) {
+      link!.sendControl({ type, epoch: bench.cluster.epoch, stepId, reason: "Ha" });
+    }
+  }
+  link!.sendControl({ type: "resume" });
+  const { tokenIds, expected } = await output;
+  expect(tokenIds).toEqual(expected);
+  expect(bench.engine.stats().numPreemptions).toBe(0);
+  stranger.close("Done");
+});
+
+test("a peer that says resume without a pause stays what it is", async () => {
+  bench = new ClusterBench();
+  const { peer } = bench.join();
+  await bench.serving(1);
+  peer.resume();
+  await quickClock.sleep(1_000);
+  expect(bench.cluster.members[0]).toMatchObject({ state: "serving", shard: { endLayer: 3 } });
 });

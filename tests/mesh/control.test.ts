@@ -1,11 +1,7 @@
 import { describe, expect, test } from "vitest";
 import fc from "fast-check";
-import {
-  clipReason,
-  parseCoordinatorControl,
-  parsePeerControl,
-  PROTOCOL,
-} from "../../src/mesh/control.ts";
+import { clipReason, PROTOCOL } from "../../src/mesh/control.ts";
+import { parseCoordinatorControl, parsePeerControl } from "../../src/mesh/parse_control.ts";
 
 const PEER = "0123456789abcdef".repeat(2);
 const LOAD = { loadedBytes: 1, totalBytes: 2, downloadedBytes: 0 };

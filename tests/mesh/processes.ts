@@ -71,7 +71,10 @@ export class Processes {
   ): Promise<ClusterStatus> {
     let status: ClusterStatus | null = null;
     const isThere = async () => {
-      status = await (await coordinator.fetch("/cluster/status")).json() as ClusterStatus;
+      const response = await coordinator.fetch("/cluster/status").catch((error: Error) => {
+        throw new Error(`${error.message}\n${this.#outputs()}`, { cause: error });
+      });
+      status = await response.json() as ClusterStatus;
       return isWanted(status);
     };
     await this.until(isThere, { what: () => `${what}, not ${JSON.stringify(status)}`, withinMs });
@@ -115,7 +118,10 @@ export class Processes {
     const process = {
       name,
       output: "",
-      ended: child.status.then(({ code }) => code),
+      ended: child.status.then(({ code, signal }) => {
+        process.output += `ended with ${signal ?? code}\n`;
+        return code;
+      }),
       kill: (signal: Deno.Signal) => {
         try {
           child.kill(signal);

@@ -1,3 +1,4 @@
+import { throughRelay } from "../../bench/through_relay.ts";
 import type { UdpRelay } from "../../bench/udp_relay.ts";
 import { dialLink, type DialOptions } from "../../src/mesh/dial_link.ts";
 import { createIdentity } from "../../src/mesh/identity.ts";
@@ -27,11 +28,18 @@ export interface DialPairOptions {
 export async function dialPairOptions(
   { rtc, rtcOfB = rtc, clock = systemClock, relay }: DialPairOptions,
 ): Promise<{ a: DialOptions; b: DialOptions }> {
-  const exchange = signalPair(relay);
+  const exchange = signalPair();
   const [a, b] = [await createIdentity(meshCrypto), await createIdentity(meshCrypto)];
   const both = { iceServers: [], clock, crypto: meshCrypto };
   return {
-    a: { ...both, rtc, exchange: exchange.a, isInitiator: true, identity: a, peerId: b.peerId },
+    a: {
+      ...both,
+      rtc: relay ? throughRelay(rtc, relay) : rtc,
+      exchange: exchange.a,
+      isInitiator: true,
+      identity: a,
+      peerId: b.peerId,
+    },
     b: {
       ...both,
       rtc: rtcOfB,

@@ -1,23 +1,16 @@
-import type { UdpRelay } from "../../bench/udp_relay.ts";
 import type { SignalExchange } from "../../src/mesh/rtc_signal.ts";
 
-/** Two ends of an exchange, through JSON as a room would carry it; `relay` puts itself between. */
-export function signalPair(relay?: UdpRelay): { a: SignalExchange; b: SignalExchange } {
-  const mailboxes = { a: new Mailbox(), b: new Mailbox() };
+/** Two ends of an exchange, through JSON as a room would carry it. */
+export function signalPair(): { a: SignalExchange; b: SignalExchange } {
+  const [atA, atB] = [new Mailbox(), new Mailbox()];
   return {
     a: {
-      send(signal) {
-        const sent = relay ? relay.reroute("a", signal) : signal;
-        if (sent) mailboxes.b.take(JSON.parse(JSON.stringify(sent)));
-      },
-      listen: (onSignal) => mailboxes.a.listen(onSignal),
+      send: (signal) => atB.take(JSON.parse(JSON.stringify(signal))),
+      listen: (onSignal) => atA.listen(onSignal),
     },
     b: {
-      send(signal) {
-        const sent = relay ? relay.reroute("b", signal) : signal;
-        if (sent) mailboxes.a.take(JSON.parse(JSON.stringify(sent)));
-      },
-      listen: (onSignal) => mailboxes.b.listen(onSignal),
+      send: (signal) => atA.take(JSON.parse(JSON.stringify(signal))),
+      listen: (onSignal) => atB.listen(onSignal),
     },
   };
 }

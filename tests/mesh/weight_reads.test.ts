@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { parsePeerControl, type PeerControl } from "../../src/mesh/control.ts";
+import type { PeerControl } from "../../src/mesh/control.ts";
+import { parsePeerControl } from "../../src/mesh/parse_control.ts";
 import { type MemoryLinkPair, memoryLinkPair } from "../../src/mesh/memory_link.ts";
 import {
   type FileRange,

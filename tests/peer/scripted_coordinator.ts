@@ -1,12 +1,8 @@
 import { ManifestShelf } from "../../src/cluster/manifest_shelf.ts";
 import type { Shard } from "../../src/core.ts";
 import { openGoldenCase } from "../../src/golden.ts";
-import {
-  type CoordinatorControl,
-  parsePeerControl,
-  type PeerControl,
-  PROTOCOL,
-} from "../../src/mesh/control.ts";
+import { type CoordinatorControl, type PeerControl, PROTOCOL } from "../../src/mesh/control.ts";
+import { parsePeerControl } from "../../src/mesh/parse_control.ts";
 import type { Mesh } from "../../src/mesh/mesh.ts";
 import type { PeerLink } from "../../src/mesh/peer_link.ts";
 import { WeightServing } from "../../src/mesh/weight_reads.ts";

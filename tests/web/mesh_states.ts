@@ -22,9 +22,11 @@ const PEER: PeerStatus = {
   hasEmbedding: true,
   hasHead: false,
   shardBytes: 412e6,
+  heldBytes: 412e6,
   loadedBytes: 412e6,
   downloadedBytes: 412e6,
   numTokens: 18_402,
+  numRefused: 0,
   stepMs: 4.2,
   note: null,
 };

@@ -73,9 +73,17 @@ describe("parseShardManifest()", () => {
     expect(parseShardManifest(value)).toBeNull();
   });
 
-  test("loopback addresses may be plain HTTP", () => {
-    for (const host of ["localhost", "127.0.0.1:8000", "[::1]:80"]) {
-      expect(parseShardManifest(withFile({ urls: [`http://${host}/f`] })), host).not.toBeNull();
+  test("no URL may lead to this machine or its network", () => {
+    const hosts = [
+      ...["localhost", "127.0.0.1:8000", "[::1]:80", "0.0.0.0", "10.1.2.3", "172.31.0.1"],
+      ...["192.168.1.1", "169.254.169.254", "100.64.0.1", "[fd00::1]", "[fe80::1]", "nas.local"],
+      ...["[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "metadata.google.internal", "LOCALHOST."],
+    ];
+    for (const host of hosts) {
+      expect(parseShardManifest(withFile({ urls: [`https://${host}/f`] })), host).toBeNull();
+    }
+    for (const host of ["a.example", "172.32.0.1", "8.8.8.8:8443", "[2606:4700::1]"]) {
+      expect(parseShardManifest(withFile({ urls: [`https://${host}/f`] })), host).not.toBeNull();
     }
   });
 

@@ -41,6 +41,17 @@ function manifest(urls: readonly string[] = []): ShardManifest {
   };
 }
 
+function cacheThatWrites(write: Store["write"]): Store {
+  return {
+    write,
+    size: (key) => cache.size(key),
+    read: (key, range) => cache.read(key, range),
+    rename: (from, to) => cache.rename(from, to),
+    remove: (key) => cache.remove(key),
+    list: (prefix) => cache.list(prefix),
+  };
+}
+
 interface Setup extends Partial<ShardReaderOptions> {
   readonly urls?: readonly string[];
   readonly signal?: AbortSignal;
@@ -211,16 +222,14 @@ describe("ShardReader", () => {
     expect(numReads).toBe(1);
   });
 
+  test("a cache that never answers is given up, and the load goes on without it", async () => {
+    const opened = open({ cache: cacheThatWrites(() => new Promise(() => {})) });
+    await readAll(opened);
+    expect(opened.reader.cacheError?.message).toContain("did not answer");
+  });
+
   test("a cache that is full costs nothing but the next load's time", async () => {
-    const full: Store = {
-      size: (key) => cache.size(key),
-      read: (key, range) => cache.read(key, range),
-      write: () => Promise.reject(new Error("no room")),
-      rename: (from, to) => cache.rename(from, to),
-      remove: (key) => cache.remove(key),
-      list: (prefix) => cache.list(prefix),
-    };
-    const opened = open({ cache: full });
+    const opened = open({ cache: cacheThatWrites(() => Promise.reject(new Error("no room"))) });
     await readAll(opened);
     expect(opened.reader.cacheError?.message).toBe("no room");
     expect(opened.reader.downloadedBytes).toBe(TOTAL);
