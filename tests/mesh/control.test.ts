@@ -25,7 +25,7 @@ const FROM_PEER: readonly Record<string, unknown>[] = [
   { type: "pause" },
   { type: "resume" },
   {
-    ...{ type: "stats", numTokens: 5, numSteps: 2, busyMs: 1.5 },
+    ...{ type: "stats", numTokens: 5, numSteps: 2, busyMs: 1.5, numRefused: 1 },
     links: [{
       ...{ to: PEER, rttMs: null, candidateType: "relay", bytesIn: 0, bytesOut: 9 },
       bufferedBytes: 0,
