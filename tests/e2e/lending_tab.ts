@@ -26,6 +26,11 @@ export async function heading(page: Page, name: string | RegExp): Promise<void> 
   await page.getByRole("heading", { level: 1, name }).waitFor(DEADLINE);
 }
 
+/** Layers [startLayer, endLayer) as the page writes them. */
+export function rangeText(startLayer: number, endLayer: number): string {
+  return endLayer - startLayer === 1 ? `${startLayer}` : `${startLayer} to ${endLayer - 1}`;
+}
+
 /** Clicks one of the page's buttons. */
 export async function press(page: Page, name: string): Promise<void> {
   await page.getByRole("button", { name, exact: true }).click();
