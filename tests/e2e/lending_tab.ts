@@ -5,7 +5,7 @@ import type { Page } from "playwright-core";
 import { expect } from "vitest";
 import type { OpenedChromium } from "../browser/playwright.ts";
 
-const DEADLINE = { timeout: 30_000 };
+const DEADLINE = { timeout: 60_000 };
 const PHONE = { width: 360, height: 740 };
 const DESKTOP = { width: 1180, height: 900 };
 

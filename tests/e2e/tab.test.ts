@@ -40,7 +40,7 @@ test(
     const answers = expectGreedy(coordinator, FIVE_CASES);
     // Looked at below.
     answers.catch(() => {});
-    await page.getByText("tokens per second", { exact: true }).waitFor({ timeout: 30_000 });
+    await page.getByText("tokens per second", { exact: true }).waitFor({ timeout: 60_000 });
     expect(Number(await page.locator(".speed strong").textContent())).toBeGreaterThan(0);
     await takePictures(page, { folder: processes.folder, name: "tab-serving" });
     await answers;
