@@ -23,7 +23,7 @@ export interface PathOptions {
 /** The two peers. */
 export type RelaySide = "a" | "b";
 
-/** What waits for its turn at most, here and in the sockets. */
+/** What waits for its turn at most. */
 const MAX_QUEUED_BYTES = 4 * 1024 * 1024;
 
 /** A path between two peers. */
@@ -188,7 +188,6 @@ class Door {
     const socket = createSocket("udp4");
     socket.bind(0, "127.0.0.1");
     await once(socket, "listening");
-    socket.setRecvBufferSize(MAX_QUEUED_BYTES);
     return new Door(socket);
   }
 

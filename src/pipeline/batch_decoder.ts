@@ -47,13 +47,26 @@ export class BatchDecoder {
    * sequences was lost, or it exceeds the stage's limits. Such a batch counts as lost itself: its
    * sequences are refused from there on, until they come whole.
    */
-  decode({ stepId, meta, tokenIds }: EncodedBatch): Batch {
+  decode(encoded: EncodedBatch): Batch {
+    const slices: BatchSlice[] = [];
+    try {
+      this.#readSlices(encoded, slices);
+    } catch (error) {
+      // Those before the fault are not computed either: their next slice has to be missed.
+      for (const { sequenceId } of slices) this.#doubt(sequenceId);
+      throw error;
+    }
+    this.#known.forgetOldest();
+    return { stepId: encoded.stepId, slices };
+  }
+
+  /** Fills `slices`, also when it throws. */
+  #readSlices({ meta, tokenIds }: EncodedBatch, slices: BatchSlice[]): void {
     const reader = new WireReader(meta);
     const numSlices = reader.u32();
     if (numSlices > this.#limits.maxSequences) {
       throw new WireError(`${numSlices} slices exceed the limit of ${this.#limits.maxSequences}`);
     }
-    const slices: BatchSlice[] = [];
     let firstToken = 0;
     for (let i = 0; i < numSlices; i++) {
       const slice = this.#slice(reader, { tokenIds, firstToken });
@@ -64,8 +77,11 @@ export class BatchDecoder {
     if (tokenIds !== null && tokenIds.length !== firstToken) {
       throw new WireError(`${tokenIds.length} token ids came for ${firstToken} tokens`);
     }
-    this.#known.forgetOldest();
-    return { stepId, slices };
+  }
+
+  #doubt(sequenceId: number): void {
+    const state = this.#known.get(sequenceId);
+    if (state !== undefined) state.numSlices = 0;
   }
 
   #slice(

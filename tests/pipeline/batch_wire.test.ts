@@ -134,6 +134,20 @@ describe("batches on the wire", () => {
     expect(numRefused).toBeGreaterThan(100);
   });
 
+  test("a sequence before the fault of a batch is in doubt as well as those behind it", () => {
+    const wire = new Wire();
+    wire.pass(
+      batchOf(sliceOf(1, { start: 0, numTokens: 16 }), sliceOf(2, { start: 0, numTokens: 16 })),
+    );
+    wire.encode(batchOf(decodeOf(2, 16)));
+    const both = wire.encode(batchOf(decodeOf(1, 16), decodeOf(2, 17)));
+    expect(() => wire.later.decode({ stepId: 3, meta: both, tokenIds: null })).toThrow(WireError);
+    const next = wire.encode(batchOf(decodeOf(1, 17)));
+    expect(() => wire.later.decode({ stepId: 4, meta: next, tokenIds: null })).toThrow(
+      /a batch was lost$/,
+    );
+  });
+
   test("a preemption behind a lost batch does not bring the old blocks back", () => {
     const wire = new Wire();
     wire.pass(batchOf(sliceOf(1, { start: 0, numTokens: 60 })));
