@@ -99,9 +99,9 @@ describe("batches on the wire", () => {
         numPreemptions += run.numPreemptions;
         numBatches += run.batches.length;
       }),
-      { numRuns: 150 },
+      { numRuns: 300 },
     );
-    expect(numPreemptions).toBeGreaterThan(10);
+    expect(numPreemptions).toBeGreaterThan(3);
     expect(numBatches).toBeGreaterThan(1000);
   });
 

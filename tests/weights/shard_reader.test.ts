@@ -126,9 +126,8 @@ describe("ShardReader", () => {
   test("a load that was cut off goes on with the chunks that are missing", async () => {
     const first = open();
     await first.model.readTensor("t0");
-    await first.model.readTensor("t1", { start: 0, end: CHUNK_BYTES });
-    // What was read ahead is kept as well: only the last chunk is taken away here.
-    await first.model.readTensor("t1", { start: 2 * CHUNK_BYTES, end: SIZES[1] });
+    await first.model.readTensor("t1");
+    // What was read ahead may be kept as well: only the last chunk is taken away here.
     await cache.write(`${ENTRY}.sha256`, new Uint8Array(32), 64);
     const again = open();
     await readAll(again);
