@@ -56,6 +56,9 @@ export type WeightFormat =
   | "q4_k"
   | "q6_k";
 
+/** Interactive sequences go before those of batch jobs. */
+export type Priority = "interactive" | "batch";
+
 /** KV slots in one block. */
 export const BLOCK_SIZE = 16;
 
@@ -88,15 +91,44 @@ export interface PenaltyRequest {
   readonly outputCounts: Uint32Array;
 }
 
+/** A block whose content another one starts with. */
+export interface BlockCopy {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Moves of a sequence's linear-attention state between its slot and the saved states. */
+export interface StateMoves {
+  /** Saved state that the slice starts from, in place of what the slot holds. */
+  readonly restoreFrom?: number;
+  /** Saved state that becomes what the slot holds after the slice. */
+  readonly saveTo?: number;
+}
+
 /** One sequence's share of a batch: consecutive tokens at consecutive positions. */
 export interface BatchSlice {
   readonly sequenceId: number;
+  /**
+   * The sequence's place among those that run, [0, maxSequences): where the last stage keeps the
+   * token it drew, and where a stage with linear attention keeps the state, which a slice at
+   * position 0 starts from nothing.
+   */
+  readonly slot: number;
   /** Position in the sequence of the slice's first token. */
   readonly startPosition: number;
   /** Tokens of this slice, at least 1. A decode has exactly 1. */
   readonly tokenIds: Uint32Array;
+  /**
+   * The slice is one token that the coordinator does not know yet: the one drawn last in `slot`, by
+   * this sequence. `tokenIds` holds 0 in its place. Only for a stage that has embedding and head.
+   */
+  readonly takesDrawn?: boolean;
   /** All blocks of the sequence so far, covering positions [0, startPosition + tokenIds.length). */
   readonly blockTable: Uint32Array;
+  /** Copied before any token of the batch is written, in the order of the slices. */
+  readonly blockCopy?: BlockCopy;
+  /** Only for models with linear attention. */
+  readonly stateMoves?: StateMoves;
   /** Set when the slice ends at the newest known token: draw the next one. */
   readonly sample?: SampleRequest;
 }

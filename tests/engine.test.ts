@@ -1,7 +1,14 @@
 import { expect, test } from "vitest";
 import fc from "fast-check";
 import { type Batch, DEFAULT_SAMPLING, type SamplingParams } from "../src/core.ts";
-import { Engine, type EngineOptions, RefusedError, type TokenEvent } from "../src/engine.ts";
+import {
+  CacheTooSmallError,
+  Engine,
+  type EngineOptions,
+  RefusedError,
+  TimeoutError,
+  type TokenEvent,
+} from "../src/engine.ts";
 import { Pipeline } from "../src/pipeline/pipeline.ts";
 import { PipelineLostError } from "../src/pipeline/pipeline_lost_error.ts";
 import { StageError } from "../src/pipeline/stage_error.ts";
@@ -13,7 +20,8 @@ import {
   VirtualDelays,
   VOCAB_SIZE,
 } from "./pipeline/hash_chain.ts";
-import { limits, prompt, sampling } from "./scheduler/arbitraries.ts";
+import { limits, prompt, sampling, terms } from "./scheduler/arbitraries.ts";
+import { ManualClock } from "./server/clocks.ts";
 
 interface BenchOptions extends Partial<EngineOptions["scheduler"]> {
   readonly numStages?: number;
@@ -27,6 +35,7 @@ class Bench {
   readonly numStages: number;
   readonly stages: readonly HashChainStage[];
   readonly pipeline: Pipeline;
+  readonly clock = new ManualClock();
 
   constructor({ numStages = 1, delays, onBatch, ...scheduler }: BenchOptions = {}) {
     const limits = {
@@ -50,6 +59,7 @@ class Bench {
       pipeline: this.pipeline,
       scheduler: limits,
       vocabSize: VOCAB_SIZE,
+      clock: this.clock,
     });
   }
 
@@ -66,6 +76,7 @@ class Bench {
       numWaiting: 0,
       numFreeBlocks: numBlocks,
     });
+    expect(this.clock.numSleepers).toBe(0);
   }
 }
 
@@ -107,6 +118,7 @@ test("random requests, aborts, hang-ups and delays: every output is the lone seq
   const request = fc.record({
     prompt,
     sampling,
+    terms,
     /** After how many ended delays it arrives, and is cut short. */
     arrival: fc.nat(60),
     end: fc.oneof(
@@ -131,13 +143,13 @@ test("random requests, aborts, hang-ups and delays: every output is the lone seq
     fc.asyncProperty(scenario, async ({ limits, requests, order }) => {
       const delays = new VirtualDelays();
       const pauses = new Set<{ until: number; resolve(): void }>();
-      const { numMicroBatches: numStages, ...scheduler } = limits;
+      const { numMicroBatches: numStages, numSavedStates: _, ...scheduler } = limits;
       const bench = new Bench({ ...scheduler, numStages, delays });
       let now = 0;
       const sleepUntil = (until: number) =>
         new Promise<void>((resolve) => pauses.add({ until, resolve }));
 
-      const runs = requests.map(async ({ prompt, sampling, arrival, end, pause }) => {
+      const runs = requests.map(async ({ prompt, sampling, terms, arrival, end, pause }) => {
         await sleepUntil(arrival);
         if (prompt.length >= bench.engine.maxModelLength) {
           expect(() => bench.engine.generate(prompt, sampling)).toThrow(RefusedError);
@@ -145,7 +157,10 @@ test("random requests, aborts, hang-ups and delays: every output is the lone seq
         }
         const expected = bench.expected(prompt, sampling);
         const aborting = new AbortController();
-        const events = bench.engine.generate(prompt, sampling, { signal: aborting.signal });
+        const events = bench.engine.generate(prompt, sampling, {
+          signal: aborting.signal,
+          ...terms,
+        });
         if (end !== null) {
           sleepUntil(arrival + end.delay).then(() => {
             if (end.how === "signal") aborting.abort();
@@ -398,6 +413,7 @@ test("a stage that draws nonsense fails the batch", async () => {
       pipeline: { numStages: 1, forward: () => Promise.resolve(tokens) },
       scheduler: { numBlocks: 4, maxModelLength: 32, maxBatchTokens: 8, maxSequences: 2 },
       vocabSize: VOCAB_SIZE,
+      clock: new ManualClock(),
     });
     await expect(collect(engine.generate([1], sampled(3)))).rejects.toThrow(/drew/);
     engine.checkIntegrity();
@@ -454,6 +470,7 @@ test("a lost pipeline is a pause: streams go on with the next one, token for tok
     },
     scheduler: limits,
     vocabSize: VOCAB_SIZE,
+    clock: new ManualClock(),
   });
   const prompts = [[1, 2, 3], Array.from({ length: 60 }, (_, i) => i % VOCAB_SIZE), [9]];
   const outputs = prompts.map((prompt) => collect(engine.generate(prompt, sampled(40))));
@@ -500,6 +517,7 @@ test("pipelines that come and go in a hurry: only the last restart counts", asyn
     },
     scheduler: limits,
     vocabSize: VOCAB_SIZE,
+    clock: new ManualClock(),
   });
   const prompts = [[1, 2], [3], [4, 5, 6]];
   const ended = Promise.all(
@@ -534,6 +552,7 @@ test("without a pipeline sequences wait, until they are ended with a reason", as
     pipeline: { numStages: 0, forward: () => Promise.reject(new Error("There is none")) },
     scheduler: { numBlocks: 4, maxModelLength: 32, maxBatchTokens: 8, maxSequences: 2 },
     vocabSize: VOCAB_SIZE,
+    clock: new ManualClock(),
   });
   const waiting = collect(engine.generate([1], sampled(3)));
   await settle();
@@ -561,4 +580,99 @@ test("close() aborts what runs and waits, and takes no more", async () => {
   expect(() => bench.engine.generate([1], sampled(1))).toThrow("The engine is closed");
   await expect(unread.next()).rejects.toThrow("The engine is closed");
   expect(bench.stages[0]!.stepIds).toHaveLength(1);
+});
+
+test("the next turn of a chat says how much of it was cached", async () => {
+  const bench = new Bench();
+  const prompt = Array.from({ length: 40 }, (_, i) => i % VOCAB_SIZE);
+  const first = await collect(bench.engine.generate(prompt, sampled(20)));
+  const turn = [...prompt, ...first.tokenIds, 1, 2];
+  const numCached: number[] = [];
+  const tokenIds: number[] = [];
+  for await (const event of bench.engine.generate(turn, sampled(20))) {
+    numCached.push(event.numCachedTokens);
+    tokenIds.push(...event.tokenIds);
+  }
+  expect(new Set(numCached)).toEqual(new Set([48]));
+  expect(tokenIds).toEqual(bench.expected(turn, sampled(20)).tokenIds);
+  expect(bench.engine.stats()).toMatchObject({ numCachedPromptTokens: 48 });
+  bench.expectIdle();
+});
+
+test("a stage alone gets its next step while it runs the last, and what came too much is dropped", async () => {
+  const delays = new VirtualDelays();
+  const bench = new Bench({ delays });
+  const stopping = sampled(30, { stopTokenIds: [bench.expected([1], sampled(6)).tokenIds[5]!] });
+  const output = collect(bench.engine.generate([1], stopping));
+  let mostPending = 0;
+  let isOver = false;
+  output.finally(() => isOver = true);
+  while (!isOver) {
+    await settle();
+    mostPending = Math.max(mostPending, delays.numPending);
+    if (delays.numPending > 0) delays.end(0);
+  }
+  expect(mostPending).toBe(2);
+  expect(await output).toEqual(bench.expected([1], stopping));
+  while (delays.numPending > 0) {
+    delays.end(0);
+    await settle();
+  }
+  bench.expectIdle();
+});
+
+test("a sequence that takes too long keeps its tokens and fails, wherever it is", async () => {
+  const delays = new VirtualDelays();
+  const bench = new Bench({ delays, maxSequences: 1 });
+  const running = bench.engine.generate([1], sampled(90), { timeoutMs: 5_000 });
+  const waiting = bench.engine.generate([2], sampled(90), { timeoutMs: 3_000 });
+  const first = running.next();
+  const never = waiting.next();
+  for (let i = 0; i < 6; i++) {
+    await settle();
+    delays.end(0);
+  }
+  expect((await first).value).toMatchObject({ finishReason: null });
+  bench.clock.advance(3_000);
+  await expect(never).rejects.toThrow(TimeoutError);
+  await expect(never).rejects.toThrow("The generation took longer than 3 s");
+  expect(bench.engine.stats()).toMatchObject({ numRunning: 1, numWaiting: 0 });
+  bench.clock.advance(2_000);
+  await expect(collect(running)).rejects.toThrow(TimeoutError);
+  bench.expectIdle();
+});
+
+test("a pipeline with a smaller cache ends what does not fit and goes on with the rest", async () => {
+  const delays = new VirtualDelays();
+  const start = (numBlocks: number, delays?: VirtualDelays) =>
+    new Pipeline({
+      stages: hashChainStages(1, { numBlocks, ...(delays && { delays }) }),
+      numLayers: 1,
+    });
+  let pipeline = start(8, delays);
+  const losing = Promise.withResolvers<never>();
+  const engine = new Engine({
+    pipeline: {
+      numStages: 1,
+      forward: (batch) => Promise.race([pipeline.forward(batch), losing.promise]),
+    },
+    scheduler: { numBlocks: 8, maxModelLength: 120, maxBatchTokens: 32, maxSequences: 4 },
+    vocabSize: VOCAB_SIZE,
+    clock: new ManualClock(),
+  });
+  const long = collect(engine.generate(Array.from({ length: 60 }, () => 3), sampled(50)));
+  const short = collect(engine.generate([1, 2], sampled(10)));
+  await settle();
+  losing.reject(new PipelineLostError("A peer left"));
+  await settle();
+  expect(engine.stats()).toMatchObject({ numWaiting: 2, numFreeBlocks: 8 });
+  pipeline = start(3);
+  losing.promise = new Promise(() => {});
+  await engine.restart({ numBlocks: 3 });
+  await expect(long).rejects.toThrow(CacheTooSmallError);
+  expect(await short).toEqual(
+    expectedOutput([1, 2], { sampling: sampled(10), numStages: 1, maxModelLength: 48 }),
+  );
+  expect(engine.maxModelLength).toBe(48);
+  engine.checkIntegrity();
 });

@@ -17,7 +17,7 @@ export class BlockManager {
   readonly numBlocks: number;
   /** A stack: the block freed last is given out first, block 0 before all others at the start. */
   readonly #freeBlocks: number[];
-  /** [numBlocks] Block tables that hold a block; 0 exactly when it is free. */
+  /** [numBlocks] Block tables and tree nodes that hold a block; 0 exactly when it is free. */
   readonly #refCounts: Uint32Array;
 
   /** Throws a RangeError unless `numBlocks` is a positive integer. */
@@ -34,41 +34,39 @@ export class BlockManager {
     return this.#freeBlocks.length;
   }
 
-  /**
-   * Appends free blocks to `blockTable` until it covers `numTokens` positions. Returns false, with
-   * nothing changed, when there are too few.
-   */
-  grow(blockTable: number[], numTokens: number): boolean {
-    const numNew = numBlocksFor(numTokens) - blockTable.length;
-    if (numNew > this.#freeBlocks.length) return false;
-    for (let i = 0; i < numNew; i++) {
-      const block = this.#freeBlocks.pop()!;
-      this.#refCounts[block] = 1;
-      blockTable.push(block);
-    }
-    return true;
+  /** A free block with one reference, or null when there is none. */
+  take(): number | null {
+    const block = this.#freeBlocks.pop();
+    if (block === undefined) return null;
+    this.#refCounts[block] = 1;
+    return block;
   }
 
-  /** Counts one more table that holds `blocks`, so that they outlive the tables they are in now. */
-  retain(blocks: readonly number[]): void {
-    for (const block of blocks) this.#refCounts[block] = this.#numReferences(block) + 1;
+  /** References of a block; 0 when it is free. */
+  numReferences(block: number): number {
+    const numReferences = this.#refCounts[block];
+    if (numReferences === undefined) throw new Error(`Block "${block}" is not in the pool`);
+    return numReferences;
   }
 
-  /** Empties `blockTable`; blocks that no other table holds are free again. */
-  release(blockTable: number[]): void {
-    // Last block first, so that the next table gets them back in the same order.
-    for (let block = blockTable.pop(); block !== undefined; block = blockTable.pop()) {
-      const numLeft = this.#numReferences(block) - 1;
-      this.#refCounts[block] = numLeft;
-      if (numLeft === 0) this.#freeBlocks.push(block);
-    }
+  /** Counts one more reference of a block in use. */
+  retain(block: number): void {
+    this.#refCounts[block] = this.#requireUsed(block) + 1;
   }
 
-  /** Throws unless each block is either free or in as many of `blockTables` as it has references. */
-  checkIntegrity(blockTables: Iterable<readonly number[]>): void {
+  /** Counts one reference less and returns how many are left; with none the block is free. */
+  release(block: number): number {
+    const numLeft = this.#requireUsed(block) - 1;
+    this.#refCounts[block] = numLeft;
+    if (numLeft === 0) this.#freeBlocks.push(block);
+    return numLeft;
+  }
+
+  /** Throws unless each block is either free or in as many of `holders` as it has references. */
+  checkIntegrity(holders: Iterable<readonly number[]>): void {
     const numSeen = new Uint32Array(this.numBlocks);
-    for (const table of blockTables) {
-      for (const block of table) {
+    for (const blocks of holders) {
+      for (const block of blocks) {
         if (!(block in numSeen)) throw new Error(`Block "${block}" is not in the pool`);
         numSeen[block]!++;
       }
@@ -82,7 +80,7 @@ export class BlockManager {
       const numReferences = this.#refCounts[block];
       if (numSeen[block] !== numReferences) {
         throw new Error(
-          `Block "${block}" counts ${numReferences} references but is in ${numSeen[block]} tables`,
+          `Block "${block}" counts ${numReferences} references but has ${numSeen[block]} holders`,
         );
       }
       if ((isFree[block] === 1) !== (numReferences === 0)) {
@@ -94,9 +92,8 @@ export class BlockManager {
   }
 
   /** References of a block in use; a free one here means a double free or a stale table. */
-  #numReferences(block: number): number {
-    const numReferences = this.#refCounts[block];
-    if (numReferences === undefined) throw new Error(`Block "${block}" is not in the pool`);
+  #requireUsed(block: number): number {
+    const numReferences = this.numReferences(block);
     if (numReferences === 0) throw new Error(`Block "${block}" is already free`);
     return numReferences;
   }

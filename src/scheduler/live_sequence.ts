@@ -3,57 +3,131 @@
  *
  * @module
  */
-import type { BatchSlice, FinishReason, SamplingParams, Sequence } from "../core.ts";
+import type { BatchSlice, BlockCopy, FinishReason, SamplingParams, Sequence } from "../core.ts";
 import { numBlocksFor } from "./block_manager.ts";
+import type { PrefixHolder } from "./prefix_cache.ts";
+import { createRoot } from "./radix_node.ts";
+import type { SequenceTerms } from "./sequence_terms.ts";
 import { hasPenalty, TokenCounts } from "./token_counts.ts";
 
 /** A sequence with what only the scheduler needs to know. */
-export interface LiveSequence extends Sequence {
-  /** The step that runs its latest slice, or null while nothing of it is in flight. */
-  inFlightStepId: number | null;
+export interface LiveSequence extends Sequence, PrefixHolder {
+  readonly blockTable: number[];
+  readonly tokenIds: number[];
+  readonly terms: SequenceTerms;
   /** For the penalties; null when none is on. */
   readonly tokenCounts: TokenCounts | null;
+  /** Order of first admissions: the lower, the later it is preempted. Null before. */
+  rank: number | null;
+  /** Prompt tokens that were cached when it first ran. */
+  numPrefixTokens: number;
+  /** Counts its admissions. What an earlier run left in flight means nothing to a later one. */
+  run: number;
+  /** Null while it waits. */
+  slot: number | null;
+  /** Tokens that steps have computed or are computing; at least `numCachedTokens`. */
+  numScheduledTokens: number;
+  /** Steps in flight that draw a token of it. */
+  numPendingDraws: number;
+  /** To go with the first slice of a run. */
+  first: { readonly blockCopy: BlockCopy | null; readonly restoreFrom: number | null };
+  /** Saved states that steps in flight write, oldest first. */
+  readonly reservedStates: number[];
 }
+
+const NOTHING_FIRST = { blockCopy: null, restoreFrom: null } as const;
 
 /** A sequence that has just arrived: nothing cached, no blocks. Copies the prompt. */
 export function createLiveSequence(
   id: number,
-  { promptTokenIds, sampling }: {
+  { promptTokenIds, sampling, terms }: {
     readonly promptTokenIds: readonly number[];
     readonly sampling: SamplingParams;
+    readonly terms: SequenceTerms;
   },
 ): LiveSequence {
   return {
-    id,
-    sampling,
+    ...idleState(),
+    ...{ id, sampling, terms },
     numPromptTokens: promptTokenIds.length,
     tokenIds: [...promptTokenIds],
-    numCachedTokens: 0,
     blockTable: [],
-    inFlightStepId: null,
     tokenCounts: hasPenalty(sampling) ? new TokenCounts(promptTokenIds) : null,
+    rank: null,
+    numPrefixTokens: 0,
+    run: 0,
+    reservedStates: [],
   };
 }
 
-/** Tokens whose K and V are not in the cache yet: 1 in decoding, never 0. */
-export function numUncachedTokens(sequence: Sequence): number {
-  return sequence.tokenIds.length - sequence.numCachedTokens;
+/** Back to waiting: nothing is cached and nothing in flight counts any more. */
+export function endRun(sequence: LiveSequence): void {
+  Object.assign(sequence, idleState());
+  sequence.run++;
+}
+
+function idleState() {
+  return {
+    slot: null,
+    numCachedTokens: 0,
+    numScheduledTokens: 0,
+    numPendingDraws: 0,
+    first: NOTHING_FIRST,
+    prefixNode: createRoot(),
+  };
+}
+
+/** Known tokens that no step has been given yet. */
+export function numUnscheduledTokens(sequence: LiveSequence): number {
+  return sequence.tokenIds.length - sequence.numScheduledTokens;
 }
 
 /**
- * The next tokens to run, at most `maxTokens`. Asks for a sample when they reach the newest one.
- * The block table must cover them already.
+ * Whether a step can run the token that a step in flight draws, before anyone knows it: unless its
+ * penalties count it, or the sequence ends with it for its length.
  */
-export function nextSlice(sequence: LiveSequence, maxTokens: number): BatchSlice {
-  const { id, tokenIds, numCachedTokens, blockTable } = sequence;
-  const endPosition = Math.min(tokenIds.length, numCachedTokens + maxTokens);
-  const slice: BatchSlice = {
+export function canRunAhead(
+  sequence: LiveSequence,
+  { maxModelLength }: { readonly maxModelLength: number },
+): boolean {
+  const { tokenIds, numPromptTokens, numPendingDraws, sampling, tokenCounts } = sequence;
+  const length = tokenIds.length + 1;
+  return numPendingDraws === 1 && numUnscheduledTokens(sequence) === 0 && tokenCounts === null &&
+    length - numPromptTokens < sampling.maxTokens && length < maxModelLength;
+}
+
+/**
+ * The next tokens to run, up to position `endPosition`: known ones, or the one that is being drawn.
+ * Asks for a sample when they reach the newest one. The block table must cover them already.
+ */
+export function nextSlice(sequence: LiveSequence, endPosition: number): BatchSlice {
+  const { id, slot, tokenIds, numScheduledTokens: startPosition, blockTable, first } = sequence;
+  const takesDrawn = startPosition === tokenIds.length;
+  return {
     sequenceId: id,
-    startPosition: numCachedTokens,
-    tokenIds: Uint32Array.from(tokenIds.slice(numCachedTokens, endPosition)),
+    slot: slot!,
+    startPosition,
+    tokenIds: takesDrawn
+      ? Uint32Array.of(0)
+      : Uint32Array.from(tokenIds.slice(startPosition, endPosition)),
     blockTable: Uint32Array.from(blockTable.slice(0, numBlocksFor(endPosition))),
+    ...(takesDrawn && { takesDrawn }),
+    ...(first.blockCopy !== null && { blockCopy: first.blockCopy }),
+    ...(endPosition >= tokenIds.length && { sample: sampleRequest(sequence) }),
   };
-  return endPosition < tokenIds.length ? slice : { ...slice, sample: sampleRequest(sequence) };
+}
+
+/** Notes that a step runs `slice`. */
+export function markScheduled(sequence: LiveSequence, slice: BatchSlice): void {
+  sequence.numScheduledTokens += slice.tokenIds.length;
+  if (slice.sample !== undefined) sequence.numPendingDraws++;
+  sequence.first = NOTHING_FIRST;
+}
+
+/** Notes that a step has run `slice`. */
+export function markComputed(sequence: LiveSequence, slice: BatchSlice): void {
+  sequence.numCachedTokens += slice.tokenIds.length;
+  if (slice.sample !== undefined) sequence.numPendingDraws--;
 }
 
 /**
@@ -74,9 +148,9 @@ export function appendToken(
 }
 
 function sampleRequest(sequence: LiveSequence): NonNullable<BatchSlice["sample"]> {
-  const { sampling, tokenIds, numPromptTokens, tokenCounts } = sequence;
+  const { sampling, tokenIds, numPromptTokens, numPendingDraws, tokenCounts } = sequence;
   const { temperature, topP, topK, minP, seed } = sampling;
-  const tokenIndex = tokenIds.length - numPromptTokens;
+  const tokenIndex = tokenIds.length + numPendingDraws - numPromptTokens;
   const request = { temperature, topP, topK, minP, seed, tokenIndex };
   return tokenCounts === null
     ? request

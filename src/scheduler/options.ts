@@ -1,6 +1,6 @@
 import { BLOCK_SIZE } from "../core.ts";
 
-/** The limits of one scheduler. All are positive integers. */
+/** The limits of one scheduler. All but `numSavedStates` are positive integers. */
 export interface SchedulerOptions {
   /** Blocks in the KV pool of every stage. */
   readonly numBlocks: number;
@@ -10,6 +10,8 @@ export interface SchedulerOptions {
   readonly maxBatchTokens: number;
   /** Most sequences that run at once; the others wait. */
   readonly maxSequences: number;
+  /** States of linear attention that every stage can save; 0 or absent for a model without. */
+  readonly numSavedStates?: number;
 }
 
 /**
@@ -17,10 +19,14 @@ export interface SchedulerOptions {
  * other.
  */
 export function checkOptions(options: SchedulerOptions): void {
-  for (const [name, value] of Object.entries(options)) {
+  const { numSavedStates = 0, ...positive } = options;
+  for (const [name, value] of Object.entries(positive)) {
     if (!Number.isInteger(value) || value < 1) {
       throw new RangeError(`${name} must be a positive integer, got "${value}"`);
     }
+  }
+  if (!Number.isInteger(numSavedStates) || numSavedStates < 0) {
+    throw new RangeError(`numSavedStates must be an integer from 0, got "${numSavedStates}"`);
   }
   const { maxBatchTokens, maxSequences } = options;
   if (maxBatchTokens < maxSequences) {

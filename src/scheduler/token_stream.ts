@@ -6,6 +6,8 @@ export interface TokenEvent {
   readonly tokenIds: readonly number[];
   /** Set on the last event and on no other. */
   readonly finishReason: FinishReason | null;
+  /** Tokens of the prompt that the prefix cache had when the sequence first ran; 0 before. */
+  readonly numCachedTokens: number;
 }
 
 /** Told when a stream begins and when it is over. */
@@ -27,6 +29,8 @@ export class TokenStream implements AsyncGenerator<TokenEvent, void, void> {
   #state: "new" | "open" | "ended" = "new";
   /** Not read yet; at most the sequence's `maxTokens`. */
   #tokenIds: number[] = [];
+  /** Of the prompt: set once, before the first token. */
+  numCachedTokens = 0;
   #end: { readonly finishReason: FinishReason } | { readonly error: unknown } | null = null;
 
   constructor(hooks: TokenStreamHooks) {
@@ -109,7 +113,8 @@ export class TokenStream implements AsyncGenerator<TokenEvent, void, void> {
       const isFinished = end !== null && "finishReason" in end;
       if (this.#tokenIds.length > 0 || isFinished) {
         const finishReason = isFinished ? end.finishReason : null;
-        const value: TokenEvent = { tokenIds: this.#tokenIds, finishReason };
+        const { numCachedTokens } = this;
+        const value: TokenEvent = { tokenIds: this.#tokenIds, finishReason, numCachedTokens };
         this.#tokenIds = [];
         if (isFinished) this.#end = null;
         this.#readers.shift()!.resolve({ done: false, value });

@@ -1,78 +1,6 @@
 import { expect, test } from "vitest";
-import { type Batch, DEFAULT_SAMPLING, type SamplingParams } from "../../src/core.ts";
 import { RefusedError } from "../../src/scheduler/admission.ts";
-import type { SchedulerOptions } from "../../src/scheduler/options.ts";
-import { Scheduler, type SequenceUpdate } from "../../src/scheduler/scheduler.ts";
-
-/** A scheduler that is checked after every call, and what tests do with it. */
-class Desk {
-  readonly scheduler: Scheduler;
-  readonly #numMicroBatches: number;
-
-  constructor(
-    { numMicroBatches = 1, ...options }: Partial<SchedulerOptions> & { numMicroBatches?: number } =
-      {},
-  ) {
-    this.#numMicroBatches = numMicroBatches;
-    this.scheduler = new Scheduler({
-      numBlocks: 64,
-      maxModelLength: 512,
-      maxBatchTokens: 64,
-      maxSequences: 8,
-      ...options,
-    });
-  }
-
-  add(numPromptTokens: number, sampling: Partial<SamplingParams> = {}): number {
-    const prompt = Array.from({ length: numPromptTokens }, (_, i) => i);
-    const id = this.scheduler.add(prompt, { ...DEFAULT_SAMPLING, ...sampling });
-    this.scheduler.checkIntegrity();
-    return id;
-  }
-
-  schedule(): Batch {
-    const batch = this.scheduler.schedule(this.#numMicroBatches);
-    this.scheduler.checkIntegrity();
-    if (batch === null) throw new Error("Nothing to run");
-    return batch;
-  }
-
-  /** The pipeline is lost, with these batches in flight. */
-  lose(...batches: readonly Batch[]): void {
-    for (const batch of batches) this.scheduler.takeBack(batch);
-    this.scheduler.checkIntegrity();
-    this.scheduler.preemptAll();
-    this.scheduler.checkIntegrity();
-  }
-
-  /** Every sequence that sampled gets `tokenId`. */
-  update(batch: Batch, tokenId = 100): SequenceUpdate[] {
-    const tokens = batch.slices.filter((slice) => slice.sample !== undefined)
-      .map(({ sequenceId }) => ({ sequenceId, tokenId }));
-    const updates = this.scheduler.update(batch, tokens);
-    this.scheduler.checkIntegrity();
-    return updates;
-  }
-
-  step(tokenId?: number): Batch {
-    const batch = this.schedule();
-    this.update(batch, tokenId);
-    return batch;
-  }
-
-  abort(id: number): boolean {
-    const isAborted = this.scheduler.abort(id);
-    this.scheduler.checkIntegrity();
-    return isAborted;
-  }
-}
-
-/** "sequence:start+length", with "!" where a token is drawn. */
-function outline({ slices }: Batch): string[] {
-  return slices.map(({ sequenceId, startPosition, tokenIds, sample }) =>
-    `${sequenceId}:${startPosition}+${tokenIds.length}${sample === undefined ? "" : "!"}`
-  );
-}
+import { Desk, outline } from "./desk.ts";
 
 test("a short prompt is prefilled at once and then decoded token by token", () => {
   const desk = new Desk();
@@ -81,6 +9,7 @@ test("a short prompt is prefilled at once and then decoded token by token", () =
     stepId: 0,
     slices: [{
       sequenceId: 0,
+      slot: 0,
       startPosition: 0,
       tokenIds: Uint32Array.of(0, 1, 2, 3, 4),
       blockTable: Uint32Array.of(0),
@@ -123,11 +52,11 @@ test("several prompts share one batch and later ones wait for maxSequences", () 
   expect(outline(desk.step())).toEqual(["1:10+1!", "2:0+10!"]);
 });
 
-test("a sequence in flight is not scheduled again until its step is updated", () => {
+test("with several stages a token is drawn only after the one before it", () => {
   const desk = new Desk({ numMicroBatches: 2 });
   desk.add(4);
   const first = desk.schedule();
-  expect(desk.scheduler.schedule()).toBeNull();
+  expect(desk.scheduleOrNull()).toBeNull();
   desk.add(4);
   const second = desk.schedule();
   expect(outline(second)).toEqual(["1:0+4!"]);
@@ -143,17 +72,17 @@ test("decodes are shared out among the micro-batches", () => {
   desk.step();
   const batches = [desk.schedule(), desk.schedule(), desk.schedule()];
   expect(batches.map(({ slices }) => slices.length)).toEqual([3, 3, 1]);
-  expect(desk.scheduler.schedule()).toBeNull();
+  expect(desk.scheduleOrNull()).toBeNull();
 });
 
 test("a stop token ends the sequence and is not part of its output", () => {
   const desk = new Desk();
   desk.add(3, { stopTokenIds: [7, 9] });
   expect(desk.update(desk.schedule(), 8)).toEqual([
-    { sequenceId: 0, tokenId: 8, finishReason: null },
+    { sequenceId: 0, tokenId: 8, finishReason: null, numCachedTokens: 0 },
   ]);
   expect(desk.update(desk.schedule(), 9)).toEqual([
-    { sequenceId: 0, tokenId: null, finishReason: "stop" },
+    { sequenceId: 0, tokenId: null, finishReason: "stop", numCachedTokens: 0 },
   ]);
   expect(desk.scheduler.stats()).toMatchObject({ numRunning: 0, numFreeBlocks: 64 });
 });
@@ -164,8 +93,8 @@ test("maxTokens and the model's length end a sequence with its last token", () =
   desk.add(6, { maxTokens: 100 });
   desk.step();
   expect(desk.update(desk.schedule(), 5)).toEqual([
-    { sequenceId: 0, tokenId: 5, finishReason: "length" },
-    { sequenceId: 1, tokenId: 5, finishReason: "length" },
+    { sequenceId: 0, tokenId: 5, finishReason: "length", numCachedTokens: 0 },
+    { sequenceId: 1, tokenId: 5, finishReason: "length", numCachedTokens: 0 },
   ]);
   expect(desk.scheduler.stats()).toMatchObject({ numGeneratedTokens: 4, numFreeBlocks: 64 });
 });
@@ -195,10 +124,12 @@ test("out of blocks, the newest sequence makes room and is computed again with i
     numFreeBlocks: 1,
   });
   desk.abort(0);
+  // Its first block is still there, its second went to the other one.
   const { slices: [again] } = desk.step();
-  const prompt = Array.from({ length: 15 }, (_, i) => i);
+  const prompt = Array.from({ length: 15 }, (_, i) => 1000 + i);
   const output = Array.from({ length: 18 }, (_, i) => 60 + i);
-  expect(again?.tokenIds).toEqual(Uint32Array.from([...prompt, ...output]));
+  expect(again?.startPosition).toBe(16);
+  expect(again?.tokenIds).toEqual(Uint32Array.from([...prompt, ...output].slice(16)));
   expect(again?.sample?.tokenIndex).toBe(18);
 });
 
@@ -215,10 +146,10 @@ test("a preempted sequence comes back before those that never ran", () => {
   ]);
   expect(desk.scheduler.stats().numPreemptions).toBe(1);
   desk.abort(0);
-  expect(outline(desk.step())).toEqual(["1:0+17!"]);
+  expect(outline(desk.step())).toEqual(["1:16+1!"]);
 });
 
-test("the oldest sequence waits a step while the newest is in flight, then takes its blocks", () => {
+test("out of blocks, even a newest sequence in flight makes room, and draws its token again", () => {
   const desk = new Desk({ numBlocks: 4, numMicroBatches: 2 });
   desk.add(15, { maxTokens: 40 });
   desk.add(15, { maxTokens: 40 });
@@ -229,10 +160,12 @@ test("the oldest sequence waits a step while the newest is in flight, then takes
   // Both are about to fill their second block; there is no third.
   const [older, newer] = [desk.schedule(), desk.schedule()];
   desk.update(older);
-  expect(desk.scheduler.schedule()).toBeNull();
-  desk.update(newer);
   expect(outline(desk.schedule())).toEqual(["0:32+1!"]);
   expect(desk.scheduler.stats().numPreemptions).toBe(1);
+  expect(desk.update(newer)).toEqual([]);
+  desk.abort(0);
+  const again = desk.schedule();
+  expect(again.slices[0]?.sample?.tokenIndex).toBe(17);
 });
 
 test("a newcomer leaves one block for each running sequence", () => {
@@ -299,8 +232,8 @@ test("penalties travel only when one is on", () => {
     presence: 0,
     frequency: 0.5,
     repetition: 1,
-    tokenIds: Uint32Array.of(0, 1),
-    outputCounts: Uint32Array.of(0, 1),
+    tokenIds: Uint32Array.of(1000, 1001, 1),
+    outputCounts: Uint32Array.of(0, 0, 1),
   });
 });
 
@@ -360,11 +293,23 @@ test("a lost pipeline costs no token: sequences are prefilled again, the oldest 
   expect(again.slices[0]).toMatchObject({ sample: { tokenIndex: 1 } });
 });
 
-test("what is still in flight cannot be preempted, nor taken back twice", () => {
+test("a restart waits until all in flight is taken back, which it is once", () => {
   const desk = new Desk();
   desk.add(4);
   const batch = desk.schedule();
-  expect(() => desk.scheduler.preemptAll()).toThrow("1 batches are in flight");
+  expect(() => desk.scheduler.restart()).toThrow("1 batches are in flight");
   desk.lose(batch);
   expect(() => desk.scheduler.takeBack(batch)).toThrow('Step "0" is not in flight');
+});
+
+test("a restart with a smaller pool ends what does not fit and goes on with the rest", () => {
+  const desk = new Desk();
+  const [short, long] = [desk.add(20), desk.add(40)];
+  const batch = desk.schedule();
+  desk.scheduler.takeBack(batch);
+  expect(desk.scheduler.restart(2)).toEqual([long]);
+  desk.scheduler.checkIntegrity();
+  expect(desk.scheduler.maxModelLength).toBe(32);
+  expect(outline(desk.schedule())).toEqual([`${short}:0+20!`]);
+  expect(() => desk.add(32)).toThrow("the KV pool of 2 blocks holds 32");
 });
