@@ -3,49 +3,39 @@
  *
  * @module
  */
-import { type Batch, BLOCK_SIZE, numBatchTokens, type TokenOutput } from "../core.ts";
-import { type BlockManager, numBlocksFor } from "./block_manager.ts";
-import type { FairShare } from "./fair_share.ts";
+import { type Batch, numBatchTokens, type TokenOutput } from "../core.ts";
+import { numBlocksFor } from "./block_manager.ts";
 import type { LiveSequence } from "./live_sequence.ts";
-import type { PrefixCache } from "./prefix_cache.ts";
-import type { SlotPool } from "./slot_pool.ts";
-import { comparePriority } from "./waiting_queue.ts";
+import type { BatchInFlight } from "./open_batch.ts";
+import { compareRunning } from "./waiting_queue.ts";
 
-/** A batch that stages are running. */
-export interface BatchInFlight {
-  readonly batch: Batch;
-  /** For each slice, the run of its sequence that it belongs to. */
-  readonly runs: readonly number[];
-}
-
-/** A scheduler's state, laid open. */
-export interface SchedulerState {
-  readonly options: { readonly maxBatchTokens: number; readonly maxSequences: number };
-  readonly blocks: BlockManager;
-  readonly cache: PrefixCache;
-  readonly slots: SlotPool;
-  readonly share: FairShare;
-  readonly sequences: ReadonlyMap<number, LiveSequence>;
+/** Throws an Error that names the first sequence that is not where it should be. */
+export function checkQueues({ running, waiting }: {
   readonly running: readonly LiveSequence[];
   readonly waiting: readonly LiveSequence[];
-  readonly inFlight: ReadonlyMap<number, BatchInFlight>;
+}): void {
+  const numSequences = running.length + waiting.length;
+  assert(new Set([...running, ...waiting]).size === numSequences, "A sequence is queued twice");
+  for (const [i, sequence] of running.slice(1).entries()) {
+    const before = running[i]!;
+    assert(
+      compareRunning(before, sequence) < 0,
+      `Sequence "${before.id}" runs before "${sequence.id}"`,
+    );
+  }
+  for (const sequence of waiting) checkWaiting(sequence);
 }
 
-/** Throws an Error that names the first broken invariant. */
-export function checkIntegrity(state: SchedulerState): void {
-  const { options, running, waiting, cache, slots, share } = state;
-  checkQueues(state);
-  cache.checkIntegrity(
-    running.map(({ blockTable }) => blockTable),
-    running.flatMap(({ reservedStates }) => reservedStates),
-  );
-  slots.checkIntegrity(running.map(({ slot }) => slot!));
-  share.checkIntegrity([...running, ...waiting].map(({ terms }) => terms.clientId));
-  for (const sequence of waiting) checkWaiting(sequence);
-  for (const sequence of running) checkRunning(sequence, state);
-  for (const { batch } of state.inFlight.values()) {
+/** Throws an Error unless batches in flight and sequences that run know the same of each other. */
+export function checkInFlight({ running, inFlight, maxBatchTokens }: {
+  readonly running: readonly LiveSequence[];
+  readonly inFlight: ReadonlyMap<number, BatchInFlight>;
+  readonly maxBatchTokens: number;
+}): void {
+  for (const sequence of running) checkRunning(sequence, inFlight);
+  for (const { batch } of inFlight.values()) {
     const numTokens = numBatchTokens(batch);
-    assert(numTokens <= options.maxBatchTokens, `Step "${batch.stepId}" has ${numTokens} tokens`);
+    assert(numTokens <= maxBatchTokens, `Step "${batch.stepId}" has ${numTokens} tokens`);
   }
 }
 
@@ -60,21 +50,6 @@ export function checkDrawn(batch: Batch, tokens: readonly TokenOutput[]): void {
   );
 }
 
-function checkQueues({ options, sequences, running, waiting }: SchedulerState): void {
-  const queued = new Set([...running, ...waiting]);
-  assert(
-    queued.size === running.length + waiting.length && queued.size === sequences.size &&
-      [...queued].every((sequence) => sequences.get(sequence.id) === sequence),
-    `${running.length} running and ${waiting.length} waiting are not the ${sequences.size} alive`,
-  );
-  assert(running.length <= options.maxSequences, `${running.length} sequences are running`);
-  for (const [i, sequence] of running.slice(1).entries()) {
-    const before = running[i]!;
-    const order = comparePriority(before, sequence) || before.rank! - sequence.rank!;
-    assert(order < 0, `Sequence "${before.id}" runs before "${sequence.id}"`);
-  }
-}
-
 function checkWaiting(sequence: LiveSequence): void {
   const { id, numCachedTokens, numScheduledTokens, blockTable, slot, reservedStates } = sequence;
   assert(
@@ -85,9 +60,12 @@ function checkWaiting(sequence: LiveSequence): void {
   );
 }
 
-function checkRunning(sequence: LiveSequence, { blocks, inFlight }: SchedulerState): void {
-  const { id, tokenIds, numCachedTokens, numScheduledTokens, numPendingDraws } = sequence;
-  const { blockTable, prefixNode } = sequence;
+function checkRunning(
+  sequence: LiveSequence,
+  inFlight: ReadonlyMap<number, BatchInFlight>,
+): void {
+  const { id, tokenIds, blockTable, numCachedTokens, numScheduledTokens, numPendingDraws } =
+    sequence;
   assert(
     numScheduledTokens < tokenIds.length + Math.max(1, numPendingDraws),
     `Sequence "${id}" of ${tokenIds.length} tokens has run ${numScheduledTokens}`,
@@ -97,14 +75,6 @@ function checkRunning(sequence: LiveSequence, { blocks, inFlight }: SchedulerSta
     blockTable.length >= numNeeded && blockTable.length <= numBlocksFor(tokenIds.length + 1),
     `Sequence "${id}" has ${blockTable.length} blocks for ${tokenIds.length} tokens`,
   );
-  const numComplete = Math.floor(numCachedTokens / BLOCK_SIZE);
-  assert(
-    prefixNode.depth <= numComplete,
-    `Sequence "${id}" shares ${prefixNode.depth} blocks of ${numComplete} complete ones`,
-  );
-  for (const block of blockTable.slice(numComplete)) {
-    assert(blocks.numReferences(block) === 1, `Sequence "${id}" writes to shared block "${block}"`);
-  }
   let position = numCachedTokens;
   for (const { batch, runs } of inFlight.values()) {
     batch.slices.forEach((slice, i) => {

@@ -60,7 +60,16 @@ export function createLiveSequence(
   };
 }
 
-/** Back to waiting: nothing is cached and nothing in flight counts any more. */
+/** Lets a sequence run, with blocks of which the first `numCachedTokens` positions are there. */
+export function startRun(
+  sequence: LiveSequence,
+  state: Pick<LiveSequence, "slot" | "prefixNode" | "numCachedTokens" | "first">,
+): void {
+  Object.assign(sequence, state);
+  sequence.numScheduledTokens = state.numCachedTokens;
+}
+
+/** Nothing is cached and nothing in flight counts any more. */
 export function endRun(sequence: LiveSequence): void {
   Object.assign(sequence, idleState());
   sequence.run++;

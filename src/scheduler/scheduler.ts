@@ -11,26 +11,22 @@
 import type { Batch, BatchSlice, FinishReason, SamplingParams, TokenOutput } from "../core.ts";
 import { BLOCK_SIZE } from "../core.ts";
 import { checkAdmission } from "./admission.ts";
-import { BlockManager, numBlocksFor } from "./block_manager.ts";
-import { FairShare } from "./fair_share.ts";
-import { type BatchInFlight, checkDrawn, checkIntegrity } from "./integrity.ts";
+import { checkDrawn, checkInFlight } from "./integrity.ts";
+import { KvMemory } from "./kv_memory.ts";
 import {
   appendToken,
   canRunAhead,
   createLiveSequence,
-  endRun,
   type LiveSequence,
   markComputed,
-  markScheduled,
-  nextSlice,
   numUnscheduledTokens,
 } from "./live_sequence.ts";
+import { type BatchInFlight, OpenBatch } from "./open_batch.ts";
 import { checkOptions, longestSequence, type SchedulerOptions } from "./options.ts";
-import { PrefixCache, type PrefixMatch } from "./prefix_cache.ts";
+import type { PrefixMatch } from "./prefix_cache.ts";
+import { Queues } from "./queues.ts";
 import { DEFAULT_TERMS, type SequenceTerms } from "./sequence_terms.ts";
 import { sharedLength } from "./shared_length.ts";
-import { SlotPool } from "./slot_pool.ts";
-import { comparePriority, WaitingQueue } from "./waiting_queue.ts";
 
 /** What a step did to one sequence. */
 export interface SequenceUpdate {
@@ -63,31 +59,18 @@ export interface SchedulerStats {
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #sequences = new Map<number, LiveSequence>();
-  /** By priority, then by rank. Each holds blocks and a slot. */
-  readonly #running: LiveSequence[] = [];
-  readonly #share = new FairShare();
-  readonly #waiting = new WaitingQueue(this.#share);
-  readonly #slots: SlotPool;
+  readonly #queues: Queues;
   readonly #inFlight = new Map<number, BatchInFlight>();
-  #blocks: BlockManager;
-  #cache: PrefixCache;
   #nextSequenceId = 0;
-  #nextRank = 0;
   #nextStepId = 0;
-  readonly #totals = {
-    numPromptTokens: 0,
-    numCachedPromptTokens: 0,
-    numGeneratedTokens: 0,
-    numPreemptions: 0,
-  };
+  #numPromptTokens = 0;
+  #numGeneratedTokens = 0;
 
   /** Throws a RangeError when a limit is not a positive integer or two of them contradict. */
   constructor(options: SchedulerOptions) {
     checkOptions(options);
     this.#options = { ...options };
-    this.#slots = new SlotPool(options.maxSequences);
-    this.#blocks = new BlockManager(options.numBlocks);
-    this.#cache = new PrefixCache(this.#blocks, options.numSavedStates ?? 0);
+    this.#queues = new Queues(this.#newMemory(options.numBlocks));
   }
 
   /** Most tokens of one sequence: the model's limit or the pool's, whichever is lower. */
@@ -110,9 +93,8 @@ export class Scheduler {
     const id = this.#nextSequenceId++;
     const sequence = createLiveSequence(id, { promptTokenIds, sampling, terms });
     this.#sequences.set(id, sequence);
-    this.#share.arrive(terms.clientId);
-    this.#waiting.add(sequence);
-    this.#totals.numPromptTokens += promptTokenIds.length;
+    this.#queues.add(sequence);
+    this.#numPromptTokens += promptTokenIds.length;
     return id;
   }
 
@@ -127,22 +109,16 @@ export class Scheduler {
     const isAhead = numMicroBatches === 1 && this.#inFlight.size > 0;
     if (isAhead && this.#mustWaitForTokens()) return null;
     this.#yieldToInteractive();
-    const batch: OpenBatch = {
-      slices: [],
-      runs: [],
-      budget: this.#options.maxBatchTokens,
-      // No more than this micro-batch's share, so that no stage idles.
-      maxDecodes: Math.ceil(this.#running.length / numMicroBatches),
-      isAhead,
-    };
-    this.#addDecodes(batch);
+    const batch = new OpenBatch(this.#memory, this.#options.maxBatchTokens);
+    // No more than this micro-batch's share, so that no stage idles.
+    const maxDecodes = Math.ceil(this.#running.length / numMicroBatches);
+    this.#addDecodes(batch, { maxDecodes, isAhead });
     this.#addPrefills(batch);
     this.#addNewcomers(batch);
-    const { slices, runs } = batch;
-    if (slices.length === 0) return null;
-    const scheduled = { stepId: this.#nextStepId++, slices };
-    this.#inFlight.set(scheduled.stepId, { batch: scheduled, runs });
-    return scheduled;
+    if (batch.numSlices === 0) return null;
+    const inFlight = batch.close(this.#nextStepId++);
+    this.#inFlight.set(inFlight.batch.stepId, inFlight);
+    return inFlight.batch;
   }
 
   /**
@@ -158,7 +134,7 @@ export class Scheduler {
     const updates: SequenceUpdate[] = [];
     for (const { sequence, slice } of this.#land(batch)) {
       markComputed(sequence, slice);
-      this.#cacheBlocks(sequence, slice);
+      this.#memory.cacheBlocks(sequence, slice);
       if (slice.sample === undefined) continue;
       updates.push(this.#append(sequence, outputs.get(sequence.id)!));
     }
@@ -176,7 +152,7 @@ export class Scheduler {
   /** Takes back a batch whose pipeline was lost: `restart` lets its sequences run again. */
   takeBack(batch: Batch): void {
     this.#requireInFlight(batch);
-    for (const { sequence } of this.#land(batch)) this.#preempt(sequence);
+    for (const { sequence } of this.#land(batch)) this.#queues.preempt(sequence);
   }
 
   /**
@@ -184,13 +160,14 @@ export class Scheduler {
    * of `numBlocks`. Returns the ids of those that do not fit there and are over. Throws when a batch
    * is in flight.
    */
-  restart(numBlocks = this.#blocks.numBlocks): number[] {
+  restart(numBlocks = this.#memory.size.numBlocks): number[] {
     if (this.#inFlight.size > 0) throw new Error(`${this.#inFlight.size} batches are in flight`);
-    for (const sequence of [...this.#running]) this.#preempt(sequence);
-    this.#blocks = new BlockManager(numBlocks);
-    this.#cache = new PrefixCache(this.#blocks, this.#options.numSavedStates ?? 0);
+    for (const sequence of [...this.#running]) this.#queues.preempt(sequence);
+    this.#queues.memory = this.#newMemory(numBlocks);
     const { maxModelLength } = this;
-    const tooLong = [...this.#waiting].filter(({ tokenIds }) => tokenIds.length >= maxModelLength);
+    const tooLong = [...this.#queues.waiting].filter(({ tokenIds }) =>
+      tokenIds.length >= maxModelLength
+    );
     for (const sequence of tooLong) this.#remove(sequence);
     return tooLong.map(({ id }) => id);
   }
@@ -206,31 +183,42 @@ export class Scheduler {
   stats(): SchedulerStats {
     return {
       numRunning: this.#running.length,
-      numWaiting: this.#waiting.size,
-      numFreeBlocks: this.#cache.numAvailableBlocks,
-      numCachedBlocks: this.#cache.numIdleBlocks,
-      numBlocks: this.#blocks.numBlocks,
-      ...this.#totals,
+      numWaiting: this.#queues.waiting.size,
+      numFreeBlocks: this.#memory.numFreeBlocks,
+      numCachedBlocks: this.#memory.numCachedBlocks,
+      numBlocks: this.#memory.size.numBlocks,
+      numPromptTokens: this.#numPromptTokens,
+      numGeneratedTokens: this.#numGeneratedTokens,
+      ...this.#queues.totals,
     };
   }
 
   /** Throws when queues, blocks and batches in flight contradict each other. */
   checkIntegrity(): void {
-    checkIntegrity({
-      options: this.#options,
-      blocks: this.#blocks,
-      cache: this.#cache,
-      slots: this.#slots,
-      share: this.#share,
-      sequences: this.#sequences,
-      running: this.#running,
-      waiting: [...this.#waiting],
-      inFlight: this.#inFlight,
-    });
+    this.#queues.checkIntegrity();
+    const numQueued = this.#running.length + this.#queues.waiting.size;
+    if (numQueued !== this.#sequences.size) {
+      throw new Error(`${numQueued} sequences are queued of ${this.#sequences.size} alive`);
+    }
+    const { maxBatchTokens } = this.#options;
+    checkInFlight({ running: this.#running, inFlight: this.#inFlight, maxBatchTokens });
+  }
+
+  get #running(): readonly LiveSequence[] {
+    return this.#queues.running;
+  }
+
+  get #memory(): KvMemory {
+    return this.#queues.memory;
   }
 
   get #limits(): SchedulerOptions {
-    return { ...this.#options, numBlocks: this.#blocks.numBlocks };
+    return { ...this.#options, numBlocks: this.#memory.size.numBlocks };
+  }
+
+  #newMemory(numBlocks: number): KvMemory {
+    const { maxSequences: numSlots, numSavedStates = 0 } = this.#options;
+    return new KvMemory({ numBlocks, numSlots, numSavedStates });
   }
 
   /**
@@ -245,64 +233,61 @@ export class Scheduler {
 
   /** Preempts batch jobs, newest first, where an interactive sequence has no room beside them. */
   #yieldToInteractive(): void {
-    const next = this.#waiting.next();
+    const next = this.#queues.waiting.next();
     if (next === null || next.terms.priority === "batch") return;
     while (true) {
       const newest = this.#running.at(-1);
-      if (newest?.terms.priority !== "batch" || this.#fits(next, this.#match(next))) return;
-      this.#preempt(newest);
+      if (newest?.terms.priority !== "batch" || this.#fits(next, this.#memory.match(next))) return;
+      this.#queues.preempt(newest);
     }
   }
 
   /** Decodes, in the order of running. */
-  #addDecodes(batch: OpenBatch): void {
+  #addDecodes(
+    batch: OpenBatch,
+    { maxDecodes, isAhead }: { readonly maxDecodes: number; readonly isAhead: boolean },
+  ): void {
     const { maxModelLength } = this;
     // Preemption takes from the end of the list, so the loop sees it shrink but never skips.
-    for (let i = 0; i < this.#running.length && batch.slices.length < batch.maxDecodes; i++) {
+    for (let i = 0; i < this.#running.length && batch.numSlices < maxDecodes; i++) {
       const sequence = this.#running[i]!;
       const isReady = numUnscheduledTokens(sequence) === 1 ||
-        batch.isAhead && canRunAhead(sequence, { maxModelLength });
-      if (isReady && this.#makeRoom(sequence)) this.#addSlice(batch, sequence);
+        isAhead && canRunAhead(sequence, { maxModelLength });
+      if (isReady && this.#makeRoom(sequence)) batch.add(sequence);
     }
   }
 
   /** Further chunks of prompts that have begun. Their blocks are there already. */
   #addPrefills(batch: OpenBatch): void {
     for (const sequence of this.#running) {
-      if (batch.budget === 0) return;
-      if (numUnscheduledTokens(sequence) > 1) this.#addSlice(batch, sequence);
+      if (batch.isFull) return;
+      if (numUnscheduledTokens(sequence) > 1) batch.add(sequence);
     }
   }
 
   /** Admits waiting sequences while all of their known tokens fit in blocks. */
   #addNewcomers(batch: OpenBatch): void {
     const passedOver = new Set<LiveSequence>();
-    while (batch.budget > 0) {
-      const next = this.#waiting.next(passedOver);
+    while (!batch.isFull) {
+      const next = this.#queues.waiting.next(passedOver);
       if (next === null) return;
-      const match = this.#match(next);
+      const match = this.#memory.match(next);
       if (!this.#fits(next, match)) return;
       if (this.#isPrefixComing(next, match)) {
         passedOver.add(next);
         continue;
       }
-      this.#admit(next, match);
-      this.#addSlice(batch, next);
+      this.#queues.admit(next, match);
+      batch.add(next);
     }
-  }
-
-  #match({ tokenIds, terms }: LiveSequence): PrefixMatch {
-    return this.#cache.match(tokenIds, terms.cacheSalt);
   }
 
   /**
    * One block is left for each running sequence: it will ask for it within 16 tokens, and taking it
    * back from the newcomer would waste the newcomer's prefill.
    */
-  #fits({ tokenIds }: LiveSequence, match: PrefixMatch): boolean {
-    const numNew = numBlocksFor(tokenIds.length) - match.node.depth;
-    return this.#slots.numFree > 0 &&
-      numNew <= this.#cache.numAvailableBeside(match) - this.#running.length;
+  #fits(sequence: LiveSequence, match: PrefixMatch): boolean {
+    return this.#memory.fits(sequence, match, this.#running.length);
   }
 
   /** A running sequence is computing more of the same prefix: soon it need not be done twice. */
@@ -315,99 +300,22 @@ export class Scheduler {
     });
   }
 
-  #admit(sequence: LiveSequence, match: PrefixMatch): void {
-    const { node, tail, numTokens } = match;
-    const { tokenIds, blockTable, numPromptTokens } = sequence;
-    this.#waiting.remove(sequence);
-    blockTable.push(...this.#cache.hold(node));
-    this.#cache.states.use(node);
-    this.#cache.grow(blockTable, tokenIds.length);
-    Object.assign(sequence, {
-      prefixNode: node,
-      slot: this.#slots.take(),
-      numCachedTokens: numTokens,
-      numScheduledTokens: numTokens,
-      first: {
-        blockCopy: tail && { from: tail.block, to: blockTable[node.depth]! },
-        restoreFrom: node.savedState,
-      },
-    });
-    if (sequence.rank === null) {
-      sequence.rank = this.#nextRank++;
-      sequence.numPrefixTokens = Math.min(numTokens, numPromptTokens);
-      this.#totals.numCachedPromptTokens += sequence.numPrefixTokens;
-      this.#share.charge(sequence.terms.clientId, "prompt", numPromptTokens - numTokens);
-    }
-    const isAfter = (other: LiveSequence) =>
-      (comparePriority(other, sequence) || other.rank! - sequence.rank!) > 0;
-    const index = this.#running.findIndex(isAfter);
-    this.#running.splice(index < 0 ? this.#running.length : index, 0, sequence);
-  }
-
-  #addSlice(batch: OpenBatch, sequence: LiveSequence): void {
-    const slice = this.#withStateMoves(
-      sequence,
-      nextSlice(sequence, this.#endOfSlice(sequence, batch.budget)),
-    );
-    markScheduled(sequence, slice);
-    batch.slices.push(slice);
-    batch.runs.push(sequence.run);
-    batch.budget -= slice.tokenIds.length;
-  }
-
-  /** States can be saved at block boundaries only: long slices end there. */
-  #endOfSlice({ tokenIds, numScheduledTokens: start }: LiveSequence, maxTokens: number): number {
-    if (start === tokenIds.length) return start + 1;
-    const end = Math.min(tokenIds.length, start + maxTokens);
-    const boundary = end - end % BLOCK_SIZE;
-    return this.#cache.states.isUsed && boundary > start ? boundary : end;
-  }
-
-  #withStateMoves(sequence: LiveSequence, slice: BatchSlice): BatchSlice {
-    const { restoreFrom } = sequence.first;
-    const isBoundary = (slice.startPosition + slice.tokenIds.length) % BLOCK_SIZE === 0;
-    const saveTo = isBoundary ? this.#cache.states.reserve() : null;
-    if (saveTo !== null) sequence.reservedStates.push(saveTo);
-    if (saveTo === null && restoreFrom === null) return slice;
-    const stateMoves = {
-      ...(restoreFrom !== null && { restoreFrom }),
-      ...(saveTo !== null && { saveTo }),
-    };
-    return { ...slice, stateMoves };
-  }
-
   /**
    * Gets the block that a sequence's next token needs, preempting the newest sequences for it. False
    * when the sequence is itself the newest.
    */
   #makeRoom(sequence: LiveSequence): boolean {
-    while (!this.#cache.grow(sequence.blockTable, sequence.numScheduledTokens + 1)) {
+    while (!this.#memory.grow(sequence)) {
       const newest = this.#running.at(-1)!;
-      this.#preempt(newest);
+      this.#queues.preempt(newest);
       if (newest === sequence) return false;
     }
     return true;
   }
 
-  /** Back to the queue without blocks; the tokens stay, and are cached as long as nobody else is. */
-  #preempt(sequence: LiveSequence): void {
-    this.#stopRunning(sequence);
-    endRun(sequence);
-    this.#waiting.add(sequence);
-    this.#totals.numPreemptions++;
-  }
-
   #remove(sequence: LiveSequence): void {
-    if (!this.#waiting.remove(sequence)) this.#stopRunning(sequence);
+    this.#queues.remove(sequence);
     this.#sequences.delete(sequence.id);
-    this.#share.leave(sequence.terms.clientId);
-  }
-
-  #stopRunning(sequence: LiveSequence): void {
-    this.#running.splice(this.#running.indexOf(sequence), 1);
-    this.#cache.release(sequence.blockTable);
-    this.#slots.give(sequence.slot!);
-    for (const state of sequence.reservedStates.splice(0)) this.#cache.states.cancel(state);
   }
 
   /** Takes a batch out of flight: its slices whose sequences still run as they did. */
@@ -420,23 +328,14 @@ export class Scheduler {
     });
   }
 
-  /** Blocks that are complete can be shared from here on. */
-  #cacheBlocks(sequence: LiveSequence, { stateMoves }: BatchSlice): void {
-    const { numCachedTokens: numTokens, terms: { cacheSalt: salt } } = sequence;
-    this.#cache.insert(sequence, { numTokens, salt });
-    if (stateMoves?.saveTo === undefined) return;
-    sequence.reservedStates.shift();
-    this.#cache.states.attach(stateMoves.saveTo, sequence.prefixNode);
-  }
-
   #append(sequence: LiveSequence, drawnId: number): SequenceUpdate {
-    const { id: sequenceId, numPrefixTokens: numCachedTokens, terms } = sequence;
+    const { id: sequenceId, numPrefixTokens: numCachedTokens } = sequence;
     const { maxModelLength } = this;
     const finishReason = appendToken(sequence, { tokenId: drawnId, maxModelLength });
-    this.#share.charge(terms.clientId, "output", 1);
+    this.#queues.charge(sequence);
     if (finishReason !== null) this.#remove(sequence);
     const tokenId = finishReason === "stop" ? null : drawnId;
-    if (tokenId !== null) this.#totals.numGeneratedTokens++;
+    if (tokenId !== null) this.#numGeneratedTokens++;
     return { sequenceId, tokenId, finishReason, numCachedTokens };
   }
 
@@ -444,16 +343,4 @@ export class Scheduler {
     if (this.#inFlight.get(batch.stepId)?.batch === batch) return;
     throw new Error(`Step "${batch.stepId}" is not in flight`);
   }
-}
-
-/** A batch while it is being filled. */
-interface OpenBatch {
-  readonly slices: BatchSlice[];
-  /** Parallel to `slices`: the sequences' runs. */
-  readonly runs: number[];
-  /** Tokens that still fit. */
-  budget: number;
-  readonly maxDecodes: number;
-  /** Tokens that a batch in flight draws can be run. */
-  readonly isAhead: boolean;
 }

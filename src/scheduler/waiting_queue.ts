@@ -39,7 +39,7 @@ export class WaitingQueue implements Iterable<LiveSequence> {
 
   /** Interactive ones first, then those that ran before, then who was served least, then by age. */
   #compare(a: LiveSequence, b: LiveSequence): number {
-    return comparePriority(a, b) || rankOf(a) - rankOf(b) || this.#byShare(a, b) || a.id - b.id;
+    return compareRunning(a, b) || this.#byShare(a, b) || a.id - b.id;
   }
 
   #byShare({ terms: a }: LiveSequence, { terms: b }: LiveSequence): number {
@@ -53,7 +53,11 @@ function rankOf({ rank }: LiveSequence): number {
   return rank ?? Number.MAX_SAFE_INTEGER;
 }
 
-/** Below 0 when `a` goes before `b`. */
-export function comparePriority({ terms: a }: LiveSequence, { terms: b }: LiveSequence): number {
+/** Below 0 when `a`, which runs, goes before `b`: the last one is preempted first. */
+export function compareRunning(a: LiveSequence, b: LiveSequence): number {
+  return comparePriority(a, b) || rankOf(a) - rankOf(b);
+}
+
+function comparePriority({ terms: a }: LiveSequence, { terms: b }: LiveSequence): number {
   return Number(a.priority === "batch") - Number(b.priority === "batch");
 }
