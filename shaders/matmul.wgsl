@@ -1,10 +1,12 @@
-// y[t, OUT_OFFSET + r] = sum_k W[r, k] x[t, k] (+ bias[r]) (+ y), for many tokens: 64 x 64 tiles, 4 x 4 a thread.
-// Weights are widened tile by tile in workgroup memory; sums are f32 and run over k in order.
+// y[t, OUT_OFFSET + r] = sum_k W[r, k] x[t, k] (+ bias[r]) (+ y), for many tokens: tiles of
+// TILE_ROWS x TILE_TOKENS, of which a thread sums 8 x 4. Weights are widened tile by tile in workgroup
+// memory; sums are f32. SLICES groups of threads share them: each takes every SLICES-th unit of 8 in k,
+// in order, and their sums are added in order, so that few tokens keep a device busy, too.
 #if TILE_F16
 enable f16;
-alias Element = f16;
+alias Element4 = vec4<f16>;
 #else
-alias Element = f32;
+alias Element4 = vec4f;
 #endif
 #include "step.wgsl"
 #include "row_count.wgsl"
@@ -22,64 +24,94 @@ alias Element = f32;
 #include "weight_${WEIGHT_FORMAT}.wgsl"
 #include "load_x.wgsl"
 
-const TILE = 64u;
-const DEPTH = 16u;         // k of a tile: two units
-const PITCH = TILE + 1u;   // keeps threads that store a column off one memory bank
 const UNITS = (COLS + 7u) / 8u;
+const LINES = TILE_ROWS + TILE_TOKENS;
+const ROW_LANES = TILE_ROWS / 8u;                // threads along the rows of a tile
+const TOKEN_LANES = TILE_TOKENS / 4u;
+const LANES = ROW_LANES * TOKEN_LANES;           // threads of a slice
+const LOADS = (LINES + LANES - 1u) / LANES;      // lines that a thread loads
+const STEPS = (UNITS + SLICES - 1u) / SLICES;
 
-var<workgroup> w_tile: array<Element, DEPTH * PITCH>;  // [k][row]
-var<workgroup> x_tile: array<Element, DEPTH * PITCH>;  // [k][token]
+var<workgroup> tile: array<Element4, SLICES * 2u * LINES>;  // [slice][k / 4][rows, then tokens]
+#if SLICED
+var<workgroup> joined: array<vec4f, 8u * LANES>;            // [row][thread]: tokens of one slice
+#endif
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn matmul(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
-  let first_row = group.x * TILE;
-  let first_token = group.y * TILE;
+  let first_row = group.x * TILE_ROWS;
+  let first_token = group.y * TILE_TOKENS;
   let num_tokens = num_rows();
-  let row = (local % 16u) * 4u;
-  let token = (local / 16u) * 4u;
+  let slice = local / LANES;
+  let lane = local % LANES;
+  let row_lane = lane % ROW_LANES;
+  let token_lane = lane / ROW_LANES;
 
-  var sums = array<vec4f, 4>();  // [token][row]
-  for (var unit = 0u; unit < UNITS; unit += 2u) {
-    // Half of the threads load the weights' tile, half the inputs': one unit of 8 each.
-    let line = (local % 128u) / 2u;
-    let my_unit = unit + local % 2u;
-    var loaded = Vec8();
-    if (my_unit < UNITS) {
-      if (local < 128u) {
-        loaded = load_weight8(min(first_row + line, ROWS - 1u), my_unit);
-      } else {
-        loaded = load_x8(min(first_token + line, num_tokens - 1u), my_unit);
+  var sums = array<vec4f, 8>();  // [row]: tokens
+  for (var step_index = 0u; step_index <= STEPS; step_index++) {
+    // The next tile is on its way while the last one is summed.
+    let unit = step_index * SLICES + slice;
+    var held = array<Vec8, LOADS>();
+    if (unit < UNITS) {
+      for (var i = 0u; i < LOADS; i++) {
+        let line = min(lane + i * LANES, LINES - 1u);
+        if (line < TILE_ROWS) {
+          held[i] = load_weight8(min(first_row + line, ROWS - 1u), unit);
+        } else {
+          held[i] = load_x8(min(first_token + line - TILE_ROWS, num_tokens - 1u), unit);
+        }
+      }
+    }
+    if (step_index > 0u) {
+      for (var quad = 0u; quad < 2u; quad++) {
+        let at = (slice * 2u + quad) * LINES;
+        let x_at = at + TILE_ROWS + token_lane;
+        let x0 = vec4f(tile[x_at]);
+        let x1 = vec4f(tile[x_at + TOKEN_LANES]);
+        let x2 = vec4f(tile[x_at + 2u * TOKEN_LANES]);
+        let x3 = vec4f(tile[x_at + 3u * TOKEN_LANES]);
+        for (var r = 0u; r < 8u; r++) {
+          let w = vec4f(tile[at + row_lane + r * ROW_LANES]);
+          sums[r] += w.x * vec4f(x0.x, x1.x, x2.x, x3.x);
+          sums[r] += w.y * vec4f(x0.y, x1.y, x2.y, x3.y);
+          sums[r] += w.z * vec4f(x0.z, x1.z, x2.z, x3.z);
+          sums[r] += w.w * vec4f(x0.w, x1.w, x2.w, x3.w);
+        }
       }
     }
     workgroupBarrier();
-    let at = (local % 2u) * 8u * PITCH + line;
-    for (var i = 0u; i < 4u; i++) {
-      if (local < 128u) {
-        w_tile[at + i * PITCH] = Element(loaded.lo[i]);
-        w_tile[at + (i + 4u) * PITCH] = Element(loaded.hi[i]);
-      } else {
-        x_tile[at + i * PITCH] = Element(loaded.lo[i]);
-        x_tile[at + (i + 4u) * PITCH] = Element(loaded.hi[i]);
+    for (var i = 0u; i < LOADS; i++) {
+      let line = lane + i * LANES;
+      if (line < LINES) {
+        tile[slice * 2u * LINES + line] = Element4(held[i].lo);
+        tile[(slice * 2u + 1u) * LINES + line] = Element4(held[i].hi);
       }
     }
     workgroupBarrier();
-    for (var k = 0u; k < DEPTH; k++) {
-      let w_at = k * PITCH + row;
-      let x_at = k * PITCH + token;
-      let w = vec4f(
-        f32(w_tile[w_at]), f32(w_tile[w_at + 1u]), f32(w_tile[w_at + 2u]), f32(w_tile[w_at + 3u]));
-      for (var t = 0u; t < 4u; t++) { sums[t] += w * f32(x_tile[x_at + t]); }
-    }
   }
+#if SLICED
+  for (var other = 1u; other < SLICES; other++) {
+    if (slice == other) {
+      for (var r = 0u; r < 8u; r++) { joined[r * LANES + lane] = sums[r]; }
+    }
+    workgroupBarrier();
+    if (slice == 0u) {
+      for (var r = 0u; r < 8u; r++) { sums[r] += joined[r * LANES + lane]; }
+    }
+    workgroupBarrier();
+  }
+  if (slice != 0u) { return; }
+#endif
 
-  for (var t = 0u; t < 4u; t++) {
-    for (var r = 0u; r < 4u; r++) {
-      let out_row = first_row + row + r;
-      if (first_token + token + t < num_tokens && out_row < ROWS) {
-        let at = (first_token + token + t) * OUT_STRIDE + OUT_OFFSET + out_row;
-        var value = sums[t][r];
+  for (var r = 0u; r < 8u; r++) {
+    for (var t = 0u; t < 4u; t++) {
+      let row = first_row + row_lane + r * ROW_LANES;
+      let token = first_token + token_lane + t * TOKEN_LANES;
+      if (token < num_tokens && row < ROWS) {
+        let at = token * OUT_STRIDE + OUT_OFFSET + row;
+        var value = sums[r][t];
 #if HAS_BIAS
-        value += bias[OUT_OFFSET + out_row];
+        value += bias[OUT_OFFSET + row];
 #endif
 #if ACCUMULATE
         value += y[at];

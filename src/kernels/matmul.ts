@@ -3,17 +3,48 @@ import { type Dispatch, divideUp } from "../gpu/dispatch.ts";
 import type { KernelContext } from "./context.ts";
 import { projectionBindings, type ProjectionCall, projectionConstants } from "./projection_call.ts";
 
-/** Rows and columns of y that a workgroup computes. */
-const TILE = 64;
+/** Rows and tokens of y that a workgroup computes, and groups of threads that share the sums. */
+interface Tiling {
+  readonly rows: number;
+  readonly tokens: number;
+  readonly slices: number;
+}
+
+/** Rows and tokens of y that a thread computes. */
+const THREAD_ROWS = 8;
+const THREAD_TOKENS = 4;
+
+/** For a batch of decodes or a short prompt: many groups for few tokens. */
+const FEW: Tiling = { rows: 32, tokens: 32, slices: 8 };
+const FEW_OF_MANY_ROWS: Tiling = { rows: 64, tokens: 32, slices: 4 };
+const MANY: Tiling = { rows: 128, tokens: 64, slices: 1 };
+
+/** Up to these many tokens are few. */
+const MOST_FEW = 64;
+/** From these many rows on, larger tiles are enough to fill a device. */
+const MANY_ROWS = 16_384;
 
 /** y = W x for each row of x, meant for many: one dispatch for each part of the weight. */
 export function matmul(kernels: KernelContext, call: ProjectionCall): Dispatch[] {
-  return call.weight.parts.map((part) => ({
-    program: kernels.programs.get({ name: "matmul", source }, {
-      ...projectionConstants(call, part),
-      TILE_F16: kernels.tuning.useF16Tiles && kernels.capabilities.hasF16,
-    }),
-    bindings: projectionBindings(kernels, call, part),
-    workgroups: [divideUp(part.numRows, TILE), divideUp(call.numRows, TILE), 1],
-  }));
+  return call.weight.parts.map((part) => {
+    const isFew = kernels.tuning.sliceFewTokens && call.numRows <= MOST_FEW;
+    const { rows, tokens, slices } = isFew ? tilingForFew(part.numRows) : MANY;
+    return {
+      program: kernels.programs.get({ name: "matmul", source }, {
+        ...projectionConstants(call, part),
+        TILE_F16: kernels.tuning.useF16Tiles && kernels.capabilities.hasF16,
+        TILE_ROWS: rows,
+        TILE_TOKENS: tokens,
+        SLICES: slices,
+        SLICED: slices > 1,
+        WORKGROUP_SIZE: slices * (rows / THREAD_ROWS) * (tokens / THREAD_TOKENS),
+      }),
+      bindings: projectionBindings(kernels, call, part),
+      workgroups: [divideUp(part.numRows, rows), divideUp(call.numRows, tokens), 1],
+    };
+  });
+}
+
+function tilingForFew(numRows: number): Tiling {
+  return numRows < MANY_ROWS ? FEW : FEW_OF_MANY_ROWS;
 }

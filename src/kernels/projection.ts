@@ -5,7 +5,7 @@ import { matvec } from "./matvec.ts";
 import type { ProjectionCall } from "./projection_call.ts";
 
 /** From this many rows on, tiles that are computed together win over rows read together. */
-const MATMUL_ROWS = 16;
+const MATMUL_ROWS = 20;
 
 /**
  * y = W x (+ bias) (+ y) for each row of x. Deterministic runs use `matvec` alone: its order of

@@ -51,7 +51,8 @@ const F16_ERROR = 2 ** -9;
 
 /** Everything that cannot be turned off. */
 export async function baselineAnswers(bench: SelfTestBench, kernels: KernelContext) {
-  const { isDeterministic } = kernels.tuning;
+  const { isDeterministic, sliceFewTokens } = kernels.tuning;
+  const unsliced = { ...kernels, tuning: { ...kernels.tuning, sliceFewTokens: false } };
   return [
     await embedAnswer(bench, kernels),
     ...await workgroupSumAnswers(bench, kernels),
@@ -62,7 +63,16 @@ export async function baselineAnswers(bench: SelfTestBench, kernels: KernelConte
     await sampleAnswer(bench, kernels),
     // What deterministic runs never use.
     ...isDeterministic ? [] : [
-      await projectionAnswer(bench, kernels, { kernel: matmul, format: "q4_0", error: F32_ERROR }),
+      await projectionAnswer(bench, unsliced, { kernel: matmul, format: "q4_0", error: F32_ERROR }),
+      ...sliceFewTokens
+        ? [
+          await projectionAnswer(bench, kernels, {
+            kernel: matmul,
+            format: "q4_0",
+            error: F32_ERROR,
+          }),
+        ]
+        : [],
       await attentionAnswer(bench, kernels, "prefill"),
     ],
   ];

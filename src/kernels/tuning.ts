@@ -13,6 +13,8 @@ export interface Tuning {
   readonly matvecTokens: number;
   /** Use subgroup operations where a kernel has them. */
   readonly useSubgroups: boolean;
+  /** Share matmul's sums for few tokens among groups of threads, so that they fill a large device. */
+  readonly sliceFewTokens: boolean;
   /** Keep matmul's tiles in f16; sums stay f32. Rounds inputs to 11 bits. */
   readonly useF16Tiles: boolean;
   /** Keep K and V as f16. */
@@ -33,6 +35,7 @@ export function defaultTuning(
     // Without broadcasts, more spill the 16 registers of a CPU.
     matvecTokens: isSoftware ? 4 : 8,
     useSubgroups: subgroupSize > 0,
+    sliceFewTokens: !isSoftware,
     useF16Tiles: false,
     useF16Kv: !isDeterministic,
     ...chosen,

@@ -23,16 +23,14 @@ describe.each(variants)("matmul with $name", ({ tuning }) => {
   test.each(ALL_FORMATS.filter((format) => !isF16 || F16_FORMATS.includes(format)))(
     "multiplies %s",
     async (format) => {
-      for (const numTokens of [17, 65]) {
-        await expectProjection(gpu, matmul, {
-          tuning,
-          parts: [{ format, numRows: 37 }],
-          numCols: format.endsWith("_k") ? 256 : 96,
-          numTokens,
-          hasBias: ALL_FORMATS.indexOf(format) % 2 === 1,
-          accumulate: ALL_FORMATS.indexOf(format) % 3 === 1,
-        });
-      }
+      await expectProjection(gpu, matmul, {
+        tuning,
+        parts: [{ format, numRows: 37 }],
+        numCols: format.endsWith("_k") ? 256 : 96,
+        numTokens: 65,
+        hasBias: ALL_FORMATS.indexOf(format) % 2 === 1,
+        accumulate: ALL_FORMATS.indexOf(format) % 3 === 1,
+      });
     },
   );
 
@@ -47,7 +45,7 @@ describe.each(variants)("matmul with $name", ({ tuning }) => {
 });
 
 describe("matmul", () => {
-  // Around the tile of 64 x 64; 72 columns leave half of the last 16 in depth.
+  // Around the tile of 128 x 64.
   test.each([[65, 72], [64, 8], [130, 64]])(
     "computes %i rows over %i columns",
     async (numRows, numCols) => {
@@ -60,6 +58,21 @@ describe("matmul", () => {
       }
     },
   );
+
+  // 72 columns are 9 units: the second turn of 8 slices has one left.
+  test("shares the sums for few tokens among slices", async () => {
+    const parts = [{ format: "bf16", numRows: 65 }] as const;
+    for (const numTokens of [1, 31, 33, 64, 65]) {
+      const tuning = { sliceFewTokens: true };
+      await expectProjection(gpu, matmul, { tuning, parts, numCols: 72, numTokens });
+    }
+  });
+
+  test("takes larger tiles for few tokens of very many rows", async () => {
+    const parts = [{ format: "q4_0", numRows: 16_390 }] as const;
+    const tuning = { sliceFewTokens: true };
+    await expectProjection(gpu, matmul, { tuning, parts, numCols: 96, numTokens: 18 });
+  });
 
   test("adds a bias and the residual, part by part of a fused weight", async () => {
     const parts = [{ format: "q4_k", numRows: 67 }, { format: "q8_0", numRows: 11 }] as const;

@@ -19,9 +19,9 @@ async function programsFor(numRows: number, isDeterministic: boolean): Promise<s
 }
 
 describe("projection()", () => {
-  test("takes matmul from 16 rows on, one dispatch for each part", async () => {
-    expect(await programsFor(15, false)).toEqual(["matvec", "matvec"]);
-    expect(await programsFor(16, false)).toEqual(["matmul", "matmul"]);
+  test("takes matmul from 20 rows on, one dispatch for each part", async () => {
+    expect(await programsFor(19, false)).toEqual(["matvec", "matvec"]);
+    expect(await programsFor(20, false)).toEqual(["matmul", "matmul"]);
   });
 
   test("takes matvec for any number of rows when it must be deterministic", async () => {
@@ -29,7 +29,7 @@ describe("projection()", () => {
     expect(await programsFor(200, true)).toEqual(["matvec", "matvec"]);
   });
 
-  test.each([15, 16])("computes %i rows", async (numTokens) => {
+  test.each([19, 20])("computes %i rows", async (numTokens) => {
     await expectProjection(gpu, projection, {
       tuning: { isDeterministic: false },
       parts: [{ format: "q4_0", numRows: 20 }, { format: "q6_k", numRows: 9 }],
