@@ -33,8 +33,27 @@ const LOADS = (LINES + LANES - 1u) / LANES;      // lines that a thread loads
 const STEPS = (UNITS + SLICES - 1u) / SLICES;
 
 var<workgroup> tile: array<Element4, SLICES * 2u * LINES>;  // [slice][k / 4][rows, then tokens]
-#if SLICED
+#if TILE_F16
 var<workgroup> joined: array<vec4f, 8u * LANES>;            // [row][thread]: tokens of one slice
+#endif
+
+#if SLICED
+// Sums of one slice on their way to the first; in the tile, where it can hold them, to stay within 16 KiB.
+fn put_sums(at: u32, sums: vec4f) {
+#if TILE_F16
+  joined[at] = sums;
+#else
+  tile[at] = sums;
+#endif
+}
+
+fn get_sums(at: u32) -> vec4f {
+#if TILE_F16
+  return joined[at];
+#else
+  return tile[at];
+#endif
+}
 #endif
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -92,11 +111,11 @@ fn matmul(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) 
 #if SLICED
   for (var other = 1u; other < SLICES; other++) {
     if (slice == other) {
-      for (var r = 0u; r < 8u; r++) { joined[r * LANES + lane] = sums[r]; }
+      for (var r = 0u; r < 8u; r++) { put_sums(r * LANES + lane, sums[r]); }
     }
     workgroupBarrier();
     if (slice == 0u) {
-      for (var r = 0u; r < 8u; r++) { sums[r] += joined[r * LANES + lane]; }
+      for (var r = 0u; r < 8u; r++) { sums[r] += get_sums(r * LANES + lane); }
     }
     workgroupBarrier();
   }

@@ -107,7 +107,7 @@ describe("selfTest() turns off", () => {
   });
 
   test("f16 that computes wrong", async () => {
-    const faulty = broken("Element(loaded.hi[i])", "Element(0.0)", "enable f16;");
+    const faulty = broken("Element4(held[i].hi)", "Element4()", "enable f16;");
     const result = await selfTest(faulty, F16);
     expect(faulty.numFaults > 0).toBe(capabilities.hasF16);
     expect(result.context.capabilities.hasF16).toBe(false);

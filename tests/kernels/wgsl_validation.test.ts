@@ -8,6 +8,8 @@ import type { Weight } from "../../src/gpu/weight.ts";
 import { attentionDecode } from "../../src/kernels/attention_decode.ts";
 import { attentionPrefill } from "../../src/kernels/attention_prefill.ts";
 import type { KernelContext } from "../../src/kernels/context.ts";
+import { copyBlocks } from "../../src/kernels/copy_blocks.ts";
+import { copyTokens } from "../../src/kernels/copy_tokens.ts";
 import { embed } from "../../src/kernels/embed.ts";
 import { INCLUDES } from "../../src/kernels/includes.ts";
 import { kvStore } from "../../src/kernels/kv_store.ts";
@@ -141,6 +143,15 @@ const CALLS: Readonly<Record<string, { calls: Calls; tunings?: readonly Partial<
         attentionPrefill(kernels, { ...call, tiles: buffer, numTiles: 1 })
       ),
   },
+  copy_blocks: {
+    calls: (kernels) =>
+      attentionCalls().map((call) => copyBlocks(kernels, { ...call, pairs: buffer })),
+  },
+  copy_tokens: {
+    calls: (kernels) => [
+      copyTokens(kernels, { pairs: buffer, mostPairs: 8, source: buffer, destination: buffer }),
+    ],
+  },
   embed: {
     calls: (kernels) =>
       WEIGHTS.map((weight) =>
@@ -155,7 +166,9 @@ const CALLS: Readonly<Record<string, { calls: Calls; tunings?: readonly Partial<
   },
   matmul: {
     calls: (kernels) => projections(kernels, matmul, 64),
-    tunings: FLAGS.map((useF16Tiles) => ({ useF16Tiles })),
+    tunings: FLAGS.flatMap((useF16Tiles) =>
+      FLAGS.map((sliceFewTokens) => ({ useF16Tiles, sliceFewTokens }))
+    ),
   },
   matvec: {
     calls: (kernels) =>
