@@ -76,7 +76,10 @@ function bodyOf(request: IncomingMessage): ReadableStream<Uint8Array<ArrayBuffer
   });
 }
 
-/** Writes as fast as the client reads. Cancels the body when the client hangs up. */
+/**
+ * Writes as fast as the client reads. Cancels the body when the client hangs up; hangs up when the
+ * body fails, be the client reading or not.
+ */
 async function pipeBody(
   body: ReadableStream<Uint8Array>,
   { response, signal }: { response: ServerResponse; signal: AbortSignal },
@@ -85,6 +88,7 @@ async function pipeBody(
   const onAbort = () => void reader.cancel(signal.reason).catch(() => {});
   if (signal.aborted) onAbort();
   signal.addEventListener("abort", onAbort, { once: true });
+  reader.closed.catch(() => response.destroy());
   for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
     if (signal.aborted) break;
     if (!response.write(value)) await drained(response, signal);

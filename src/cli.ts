@@ -3,16 +3,19 @@
  *
  * @module
  */
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { chat } from "./cli/chat.ts";
 import { describeError } from "./cli/errors.ts";
 import { memorySize } from "./cli/memory_size.ts";
+import { decimal, option, switchOption, wholeNumber } from "./cli/option.ts";
 import { MAX_WORKGROUPS } from "./gpu/dispatch.ts";
 import { parseIceServer } from "./mesh/ice_server.ts";
 import { VERSION } from "./version.ts";
 import { DEFAULT_MODEL } from "./weights/open_model.ts";
 
 const DEFAULT_PORT = 8420;
+/** Timers of every runtime reach so far. */
+const MAX_TIMEOUT_S = 2_000_000;
 
 /** Runs one command line. Returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -62,12 +65,32 @@ export async function main(args: readonly string[]): Promise<number> {
         option("--hidden <type>", "hidden states between peers; f16 halves the bytes, not exact")
           .choices(["f32", "f16"]).default("f32"),
       )
-      .addOption(option("--kv-tokens <n>", "tokens that the KV cache holds", wholeNumber(16)))
+      .addOption(
+        option(
+          "--kv-tokens <n>",
+          "tokens that the KV cache holds (default what the devices hold)",
+          wholeNumber(16),
+        ),
+      )
       .addOption(option("--max-model-length <n>", "longest prompt and output", wholeNumber(2)))
       .addOption(
         option("--max-batch-tokens <n>", "most tokens in a step", wholeNumber(1, MAX_WORKGROUPS)),
       )
-      .addOption(option("--max-sequences <n>", "most sequences in a step", wholeNumber())),
+      .addOption(option("--max-sequences <n>", "most sequences in a step", wholeNumber()))
+      .addOption(
+        option("--max-waiting <n>", "most sequences that wait; others get a 429", wholeNumber())
+          .default(256),
+      )
+      .addOption(
+        option(
+          "--request-timeout <s>",
+          "longest that a request may take, in seconds; 0 is for ever",
+          wholeNumber(0, MAX_TIMEOUT_S),
+        ).default(600),
+      )
+      .addOption(
+        switchOption("--share-prefix-cache", "let API keys share what the prefix cache holds"),
+      ),
   ).addHelpText(
     "after",
     `
@@ -168,33 +191,6 @@ function iceServer(text: string): RTCIceServer {
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message);
   }
-}
-
-/** An option that is also an environment variable: `--kv-tokens` is TESSERA_KV_TOKENS. */
-function option(flags: string, description: string, parse?: (text: string) => unknown): Option {
-  const made = new Option(flags, description);
-  made.env(`TESSERA_${made.name().replaceAll("-", "_").toUpperCase()}`);
-  return parse ? made.argParser(parse) : made;
-}
-
-function wholeNumber(
-  minimum = 1,
-  maximum = Number.MAX_SAFE_INTEGER,
-): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (Number.isSafeInteger(value) && value >= minimum && value <= maximum) return value;
-    const range = maximum === Number.MAX_SAFE_INTEGER
-      ? `of at least ${minimum}`
-      : `from ${minimum} to ${maximum}`;
-    throw new InvalidArgumentError(`Use a whole number ${range}`);
-  };
-}
-
-function decimal(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
-  throw new InvalidArgumentError("Use a number of at least 0");
 }
 
 function isUsageExit(error: unknown): error is { readonly exitCode: number } {

@@ -6,7 +6,10 @@ import { afterAll, expect, test } from "vitest";
 import { smolLm2Path } from "./smollm2_gguf.ts";
 
 const child = new Deno.Command(Deno.execPath(), {
-  args: ["run", "-A", "src/cli.ts", "run", await smolLm2Path(), "--port", "0", "--stages", "2"],
+  args: [
+    ...["run", "-A", "src/cli.ts", "run", await smolLm2Path(), "--port", "0", "--stages", "2"],
+    ...["--request-timeout", "900", "--max-waiting", "3"],
+  ],
   stdin: "null",
   stdout: "piped",
   stderr: "inherit",
@@ -48,6 +51,34 @@ test("SmolLM2 answers with Paris, streamed to the OpenAI client", async () => {
   expect(finishReason).toBe("stop");
   expect(usage).toMatchObject({ prompt_tokens: 37, completion_tokens: 7 });
 });
+
+test("a prompt that was there is found in the cache, and its answer is the same", async () => {
+  const ask = () =>
+    openai.chat.completions.create({
+      model: MODEL,
+      messages: [{ role: "user", content: "Which is the longest river of South America?" }],
+      temperature: 0,
+      max_tokens: 4,
+    });
+  const [cold, warm] = [await ask(), await ask()];
+  expect(cold.usage?.prompt_tokens_details?.cached_tokens).toBeLessThan(32);
+  expect(warm.usage?.prompt_tokens_details?.cached_tokens).toBe(32);
+  expect(warm.choices[0]!.message).toEqual(cold.choices[0]!.message);
+}, 300_000);
+
+test("the flags on deadlines and the queue are those of the server", async () => {
+  const ask = (fields: object) =>
+    openai.completions.create({ model: MODEL, prompt: "Hello", max_tokens: 1, ...fields });
+  await expect(ask({ timeout: 901 })).rejects.toMatchObject({ status: 400, param: "timeout" });
+  await ask({ timeout: 900 });
+  // 32 run at once, 3 may wait. Of 80 requests in one go no more than these get in.
+  const asked = Array.from({ length: 80 }, () => ask({ max_tokens: 2 }));
+  const refused = (await Promise.allSettled(asked)).flatMap((outcome) =>
+    outcome.status === "rejected" ? [outcome.reason] : []
+  );
+  expect(refused.length).toBeGreaterThan(0);
+  for (const error of refused) expect(error).toMatchObject({ status: 429, code: "queue_full" });
+}, 300_000);
 
 test("the same seed draws the same text, alone and beside another request", async () => {
   const ask = (seed: number) =>

@@ -2,14 +2,22 @@ import type { MiddlewareHandler } from "hono";
 import { ApiKeys } from "./api_keys.ts";
 import { requireOwnHost, requireOwnPage } from "./guard.ts";
 import type { AccessOptions, ServerOptions } from "./options.ts";
+import type { Client } from "./sender.ts";
 
 /** What is known of a connection beside the request. */
 export interface Caller {
-  /** IP address, for counting wrong keys. */
+  /** IP address, for counting wrong keys and for telling clients without a key apart. */
   readonly remoteAddress?: string;
 }
 
-type Access = MiddlewareHandler<{ Bindings: Caller }>;
+/** What a request carries through the routes. */
+export interface RequestEnv {
+  Bindings: Caller;
+  /** Set behind `knownClient`. */
+  Variables: { client: Client };
+}
+
+type Access = MiddlewareHandler<RequestEnv>;
 
 /** Where a server has no rules: the mesh answers nobody. */
 const NO_ACCESS: AccessOptions = { ownOrigins: () => [], isLoopback: false };
@@ -30,13 +38,19 @@ export function ownPage({ access = NO_ACCESS }: ServerOptions): Access {
   };
 }
 
-/** Lets in only who shows an API key, where the server has any. */
-export function apiKey({ access = NO_ACCESS, clock }: ServerOptions): Access {
+/**
+ * Lets in only who shows an API key, where the server has any, and notes who that is. Only a key or
+ * the address makes a client: what a request says of its user would be a way to a larger share.
+ */
+export function knownClient({ access = NO_ACCESS, clock }: ServerOptions): Access {
   const { apiKeys = [] } = access;
-  if (apiKeys.length === 0) return (_context, next) => next();
-  const keys = new ApiKeys(apiKeys, clock);
-  return async ({ req, env }, next) => {
-    await keys.require(req.header("authorization") ?? null, env?.remoteAddress ?? "");
+  const keys = apiKeys.length > 0 ? new ApiKeys(apiKeys, clock) : null;
+  return async (context, next) => {
+    const address = context.env?.remoteAddress ?? "";
+    const authorization = context.req.header("authorization") ?? null;
+    const keyIndex = keys === null ? null : await keys.require(authorization, address);
+    const id = keyIndex === null ? `address ${address}` : `key ${keyIndex}`;
+    context.set("client", { id, keyIndex });
     await next();
   };
 }

@@ -1,11 +1,14 @@
-import { type Choice, Completion } from "./completion.ts";
+import type { Choice } from "./choice.ts";
+import { Completion } from "./completion.ts";
 import { HttpError } from "./errors.ts";
 import type { ServerOptions } from "./options.ts";
+import type { Queue } from "./queue.ts";
 import type { RunningCompletions } from "./running.ts";
 import { samplingParams, textOptions } from "./sampling.ts";
-import type { SamplingRequest } from "./schema.ts";
+import type { SamplingRequest, TermsRequest } from "./schema.ts";
+import type { Sender } from "./sender.ts";
+import { termsOf } from "./terms.ts";
 
-const DEFAULT_MAX_WAITING = 512;
 /** Sequences of one request: prompts times `n`. */
 const MAX_CHOICES = 128;
 
@@ -13,11 +16,12 @@ const MAX_CHOICES = 128;
 export interface Service {
   readonly options: ServerOptions;
   readonly running: RunningCompletions;
+  readonly queue: Queue;
 }
 
 /** What an endpoint made of a request. */
 export interface Wanted {
-  readonly request: SamplingRequest & {
+  readonly request: SamplingRequest & TermsRequest & {
     readonly n?: number | null | undefined;
     readonly request_id?: string | null | undefined;
   };
@@ -29,8 +33,7 @@ export interface Wanted {
   /** The answer is more of the prompt's text, not a text of its own. */
   readonly continuesText: boolean;
   readonly idPrefix: string;
-  /** The client's `X-Request-Id`, if it is fit to be an id. */
-  readonly headerId: string | null;
+  readonly sender: Sender;
 }
 
 /** Throws 503 while the model is not ready. */
@@ -44,19 +47,23 @@ export function requireReady({ isReady, whatIsMissing }: ServerOptions): void {
   });
 }
 
-/** Turns a valid request into a completion, or throws what the client should know. */
-export function admit(wanted: Wanted, { options, running }: Service): Completion {
-  const numPerPrompt = wanted.request.n ?? 1;
-  requireRoom(wanted.prompts.length * numPerPrompt, options);
-  const choices = wanted.prompts.flatMap((prompt) => choicesOf(prompt, wanted, options));
-  const id = wanted.request.request_id ?? wanted.headerId ?? newId(wanted.idPrefix, options);
+/** Queues what a valid request wants, all of it or nothing; throws what the client should know. */
+export function admit(wanted: Wanted, { options, running, queue }: Service): Completion {
+  const { request, prompts, sender } = wanted;
+  const numChoices = prompts.length * (request.n ?? 1);
+  requireFewChoices(numChoices);
+  const terms = termsOf(request, sender, options);
+  queue.requireRoom(sender.client, numChoices);
+  const choices = prompts.flatMap((_, promptIndex) => choicesOf(promptIndex, wanted, options));
+  const { engine, tokenizer, clock } = options;
   const completion = new Completion({
-    id,
+    id: request.request_id ?? sender.headerId ?? newId(wanted.idPrefix, options),
     created: nowSeconds(options),
-    numPromptTokens: wanted.prompts.reduce((sum, prompt) => sum + prompt.length, 0),
+    numPromptTokens: prompts.reduce((sum, prompt) => sum + prompt.length, 0),
     choices,
-  }, options);
+  }, { engine, tokenizer, clock, terms });
   running.add(completion);
+  completion.start(() => queue.join(sender.client));
   return completion;
 }
 
@@ -71,24 +78,18 @@ export function nowSeconds({ dateMs }: ServerOptions): number {
   return Math.floor((dateMs?.() ?? Date.now()) / 1000);
 }
 
-function requireRoom(numChoices: number, { engine, maxWaiting }: ServerOptions): void {
-  if (numChoices > MAX_CHOICES) {
-    throw new HttpError(
-      400,
-      `Prompts times 'n' is ${numChoices}, and at most ${MAX_CHOICES} is allowed`,
-      { param: "n", code: "invalid_value" },
-    );
-  }
-  const { numWaiting } = engine.stats();
-  if (numWaiting < (maxWaiting ?? DEFAULT_MAX_WAITING)) return;
-  throw new HttpError(429, `The queue is full: ${numWaiting} sequences are waiting`, {
-    code: "queue_full",
-    headers: { "retry-after": "1" },
-  });
+function requireFewChoices(numChoices: number): void {
+  if (numChoices <= MAX_CHOICES) return;
+  throw new HttpError(
+    400,
+    `Prompts times 'n' is ${numChoices}, and at most ${MAX_CHOICES} is allowed`,
+    { param: "n", code: "invalid_value" },
+  );
 }
 
-function choicesOf(prompt: readonly number[], wanted: Wanted, options: ServerOptions): Choice[] {
+function choicesOf(promptIndex: number, wanted: Wanted, options: ServerOptions): Choice[] {
   const { engine, model, rng } = options;
+  const prompt = wanted.prompts[promptIndex] ?? [];
   const maxLength = engine.maxModelLength;
   const numFree = maxLength - prompt.length;
   if (numFree < (wanted.maxTokens === 0 ? 0 : 1)) {
@@ -107,6 +108,7 @@ function choicesOf(prompt: readonly number[], wanted: Wanted, options: ServerOpt
   });
   const text = textOptions(wanted.request, wanted);
   return Array.from({ length: wanted.request.n ?? 1 }, (_, index) => ({
+    promptIndex,
     promptTokenIds: prompt,
     sampling: { ...sampling, seed: (sampling.seed + index) >>> 0 },
     text,

@@ -28,23 +28,27 @@ export class ApiKeys {
     this.#clock = clock;
   }
 
-  /** Throws a 401 without a right `Authorization: Bearer`, a 429 after too many wrong ones. */
-  async require(authorization: string | null, remoteAddress: string): Promise<void> {
+  /**
+   * Which of the keys a request shows. Throws a 401 without a right `Authorization: Bearer`, a 429
+   * after too many wrong ones.
+   */
+  async require(authorization: string | null, remoteAddress: string): Promise<number> {
     this.#requireFewWrong(remoteAddress);
     const key = /^Bearer +(\S.*)$/i.exec(authorization ?? "")?.[1]?.trim();
     if (key === undefined) {
       throw unauthorized("This server needs an API key: send it as Authorization: Bearer KEY");
     }
-    if (await this.#includes(key)) return;
+    const index = await this.#indexOf(key);
+    if (index >= 0) return index;
     this.#countWrong(remoteAddress);
     throw unauthorized("The API key is wrong: send one that the server was started with");
   }
 
-  /** Takes the same time for every key. */
-  async #includes(key: string): Promise<boolean> {
+  /** -1 for a wrong one. Takes the same time for every key. */
+  async #indexOf(key: string): Promise<number> {
     const [shown, known] = await Promise.all([digest(key), this.#keys]);
     const matches = known.map((digest) => isSame(digest, shown));
-    return matches.includes(true);
+    return matches.indexOf(true);
   }
 
   #requireFewWrong(remoteAddress: string): void {

@@ -6,12 +6,13 @@ import { requireModel } from "./models.ts";
 import type { ServerOptions } from "./options.ts";
 import { reply } from "./reply.ts";
 import { type ChatRequest, parseChatRequest } from "./schema.ts";
+import type { Sender } from "./sender.ts";
 import { refuseUnsupportedChat } from "./unsupported.ts";
 
-/** `POST /v1/chat/completions`. `signal` aborts when the client hangs up. */
+/** `POST /v1/chat/completions`. */
 export function chat(
   body: Record<string, unknown>,
-  { headerId, signal }: { headerId: string | null; signal: AbortSignal },
+  sender: Sender,
   service: Service,
 ): Promise<Response> {
   const { options } = service;
@@ -26,11 +27,15 @@ export function chat(
     promptParam: "messages",
     continuesText: false,
     idPrefix: "chatcmpl-",
-    headerId,
+    sender,
   }, service);
   const isStream = request.stream ?? false;
   const includeUsage = request.stream_options?.include_usage ?? false;
-  return reply(completion, { format: FORMAT, isStream, includeUsage, signal }, service);
+  return reply(
+    completion,
+    { format: FORMAT, isStream, includeUsage, signal: sender.signal },
+    service,
+  );
 }
 
 const FORMAT: Format = {

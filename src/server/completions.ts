@@ -4,15 +4,16 @@ import { requireModel } from "./models.ts";
 import { parsePrompts } from "./prompts.ts";
 import { reply } from "./reply.ts";
 import { parseCompletionRequest } from "./schema.ts";
+import type { Sender } from "./sender.ts";
 import { refuseUnsupportedCompletion } from "./unsupported.ts";
 
 /** OpenAI's default for this endpoint; chat has none. */
 const DEFAULT_MAX_TOKENS = 16;
 
-/** `POST /v1/completions`. `signal` aborts when the client hangs up. */
+/** `POST /v1/completions`. */
 export function completions(
   body: Record<string, unknown>,
-  { headerId, signal }: { headerId: string | null; signal: AbortSignal },
+  sender: Sender,
   service: Service,
 ): Promise<Response> {
   const { options } = service;
@@ -30,7 +31,7 @@ export function completions(
     promptParam: "prompt",
     continuesText: true,
     idPrefix: "cmpl-",
-    headerId,
+    sender,
   }, service);
   const numPerPrompt = request.n ?? 1;
   const echoes = request.echo
@@ -38,7 +39,12 @@ export function completions(
     : null;
   const isStream = request.stream ?? false;
   const includeUsage = request.stream_options?.include_usage ?? false;
-  return reply(completion, { format: format(echoes), isStream, includeUsage, signal }, service);
+  return reply(completion, {
+    format: format(echoes),
+    isStream,
+    includeUsage,
+    signal: sender.signal,
+  }, service);
 }
 
 /** `echoes` has the text to put before each choice. */

@@ -1,4 +1,5 @@
-import type { Completion, Delta } from "./completion.ts";
+import type { Delta } from "./choice.ts";
+import type { Completion } from "./completion.ts";
 
 /** The objects that one endpoint answers with; the rest of an answer is the same for all. */
 export interface Format {

@@ -5,7 +5,7 @@
  * @module
  */
 import type { ClusterStatus, JoinInstructions } from "../cluster/status.ts";
-import type { FinishReason, SamplingParams } from "../core.ts";
+import type { FinishReason, Priority, SamplingParams } from "../core.ts";
 import type { Clock, Rng } from "../platform/platform.ts";
 import type { ChatMessage } from "../tokenizer/chat_message.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -28,8 +28,12 @@ export interface ServerOptions {
   readonly isReady?: () => boolean;
   /** What is missing while it is not ready, for people; null when nothing is known. */
   readonly whatIsMissing?: () => string | null;
-  /** Most sequences that may wait before requests are refused with 429. */
+  /** Most sequences that may wait before requests are refused with 429; 256 unless given. */
   readonly maxWaiting?: number;
+  /** Longest that a request may take; null is for ever, 10 minutes unless given. */
+  readonly requestTimeoutMs?: number | null;
+  /** API keys share cached prefixes; each has its own unless given. */
+  readonly sharePrefixCache?: boolean;
   /** Largest request body: 413 past it. */
   readonly maxBodyBytes?: number;
   /** Origins whose pages may call; all unless given. */
@@ -86,27 +90,49 @@ export type SamplingDefaults = Partial<
 export interface CompletionEngine {
   /** Longest prompt plus output, in tokens. */
   readonly maxModelLength: number;
-  /** Aborting the signal or calling `return()` frees the sequence. */
+  /**
+   * The sequence joins the queue at the first `next()`. Aborting the signal ends it at once with
+   * finish reason "abort", `return()` without. An error with a `status` is the client's to know.
+   */
   generate(
     promptTokenIds: readonly number[],
     sampling: SamplingParams,
-    options?: { signal?: AbortSignal },
+    options?: Partial<Terms> & { readonly signal?: AbortSignal },
   ): AsyncGenerator<TokenEvent>;
   stats(): EngineStats;
+}
+
+/** How a sequence is treated among others. */
+export interface Terms {
+  readonly priority: Priority;
+  /** Clients that wait are served evenly. */
+  readonly clientId: string;
+  /** Cached prefixes are shared with sequences of the same salt only. */
+  readonly cacheSalt: string;
+  /** From the first `next()`; no limit unless given. */
+  readonly timeoutMs?: number;
 }
 
 /** Tokens drawn since the last event; the last event carries the reason. */
 export interface TokenEvent {
   readonly tokenIds: readonly number[];
   readonly finishReason: FinishReason | null;
+  /** Tokens of the prompt that the prefix cache had. */
+  readonly numCachedTokens: number;
 }
 
-/** How busy the engine is. */
+/** How busy the engine is, and has been. */
 export interface EngineStats {
   readonly numRunning: number;
   readonly numWaiting: number;
+  /** Blocks that can be given out: those that nobody holds and those of the prefix cache alone. */
   readonly numFreeBlocks: number;
+  readonly numCachedBlocks: number;
   readonly numBlocks: number;
+  /** Totals since the start. */
+  readonly numPromptTokens: number;
+  readonly numCachedPromptTokens: number;
+  readonly numPreemptions: number;
 }
 
 /** Renders a conversation as the text that the model was trained on. */

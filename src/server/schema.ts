@@ -10,6 +10,9 @@ import { HttpError } from "./errors.ts";
 
 const MAX_STOPS = 64;
 const MAX_CHOICES = 128;
+const MAX_SALT_LENGTH = 256;
+/** Timers of every runtime reach so far. */
+const MAX_TIMEOUT_S = 2_000_000;
 
 /** A count that JSON may write as 1.0. */
 const wholeNumber = z.number().refine(Number.isInteger, "Expected a whole number");
@@ -41,8 +44,20 @@ const samplingFields = {
   skip_special_tokens: z.boolean().nullish(),
 };
 
+/** vLLM's numbers and ours; OpenAI's service tiers. */
+const termsFields = {
+  priority: z.union([z.enum(["interactive", "batch"]), wholeNumber], {
+    error: 'Expected "interactive", "batch" or a whole number',
+  }).nullish(),
+  service_tier: z.enum(["auto", "default", "flex", "priority", "scale"]).nullish(),
+  cache_salt: z.string().min(1).max(MAX_SALT_LENGTH).nullish(),
+  /** Seconds. */
+  timeout: z.number().gt(0).max(MAX_TIMEOUT_S).nullish(),
+};
+
 const commonFields = {
   ...samplingFields,
+  ...termsFields,
   model: z.string().nullish(),
   n: wholeNumber.min(1).max(MAX_CHOICES).nullish(),
   stream: z.boolean().nullish(),
@@ -51,6 +66,7 @@ const commonFields = {
 };
 
 const samplingRequest = z.object(samplingFields);
+const termsRequest = z.object(termsFields);
 const chatRequest = z.object({
   ...commonFields,
   max_tokens: wholeNumber.min(1).nullish(),
@@ -71,6 +87,7 @@ const completionRequest = z.object({
 const stopRequest = z.object({ request_id: z.string() });
 
 export type SamplingRequest = z.infer<typeof samplingRequest>;
+export type TermsRequest = z.infer<typeof termsRequest>;
 export type ChatRequest = z.infer<typeof chatRequest>;
 export type CompletionRequest = z.infer<typeof completionRequest>;
 export type StopRequest = z.infer<typeof stopRequest>;

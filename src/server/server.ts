@@ -1,6 +1,6 @@
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
-import { apiKey, type Caller, ownHost, ownPage } from "./access.ts";
+import { type Caller, knownClient, ownHost, ownPage, type RequestEnv } from "./access.ts";
 import { newId, nowSeconds, requireReady, type Service } from "./admission.ts";
 import { readJsonObject } from "./body.ts";
 import { chat } from "./chat.ts";
@@ -10,10 +10,13 @@ import { errorResponse, HttpError, toHttpError } from "./errors.ts";
 import { modelCard, requireModel } from "./models.ts";
 import type { ServerOptions } from "./options.ts";
 import { indexPage, pageAsset } from "./page.ts";
+import { Queue } from "./queue.ts";
 import { RunningCompletions } from "./running.ts";
 import { isRequestId, parseStopRequest } from "./schema.ts";
+import type { Sender } from "./sender.ts";
 
 const DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024;
+const DEFAULT_MAX_WAITING = 256;
 
 /** An HTTP server without a socket. */
 export interface Server {
@@ -25,8 +28,12 @@ export interface Server {
  * between two servers.
  */
 export function createServer(options: ServerOptions): Server {
-  const service: Service = { options, running: new RunningCompletions() };
-  const app = new Hono<{ Bindings: Caller }>();
+  const service: Service = {
+    options,
+    running: new RunningCompletions(),
+    queue: queueOf(options),
+  };
+  const app = new Hono<RequestEnv>();
   app.use(async (context, next) => {
     await next();
     if (context.res.headers.has("x-request-id")) return;
@@ -35,9 +42,9 @@ export function createServer(options: ServerOptions): Server {
   app.use(ownHost(options));
   app.use(allowOrigins(options));
   app.use("/cluster/*", ownPage(options));
-  const needsKey = apiKey(options);
-  app.use("/v1/*", needsKey);
-  app.use("/cluster/*", needsKey);
+  const client = knownClient(options);
+  app.use("/v1/*", client);
+  app.use("/cluster/*", client);
 
   app.get("/", async (context) => {
     const page = options.page && await indexPage(context.req.raw, options.page);
@@ -46,22 +53,21 @@ export function createServer(options: ServerOptions): Server {
   app.get("/health", () => health(options));
   app.get("/version", (context) => context.json({ version: options.version }));
 
-  const card = modelCard(options.model, {
-    created: nowSeconds(options),
-    maxModelLength: options.engine.maxModelLength,
-  });
-  app.get("/v1/models", (context) => context.json({ object: "list", data: [card] }));
+  const created = nowSeconds(options);
+  const card = () =>
+    modelCard(options.model, { created, maxModelLength: options.engine.maxModelLength });
+  app.get("/v1/models", (context) => context.json({ object: "list", data: [card()] }));
   // Ids of the hub have a slash, which clients may or may not encode.
   app.get("/v1/models/:id{.+}", (context) => {
     requireModel(context.req.param("id"), options.model);
-    return context.json(card);
+    return context.json(card());
   });
 
   app.post("/v1/chat/completions", async (context) => {
-    return await chat(await body(context, options), caller(context), service);
+    return await chat(await body(context, options), senderOf(context), service);
   });
   app.post("/v1/completions", async (context) => {
-    return await completions(await body(context, options), caller(context), service);
+    return await completions(await body(context, options), senderOf(context), service);
   });
   app.post("/v1/stop_request", async (context) => {
     const { request_id } = parseStopRequest(await body(context, options));
@@ -85,6 +91,15 @@ export function createServer(options: ServerOptions): Server {
   return { fetch: async (request, caller) => await app.fetch(request, caller) };
 }
 
+/** One client may fill only half of the queue, unless one key makes all callers the same client. */
+function queueOf(
+  { engine, clock, access, maxWaiting = DEFAULT_MAX_WAITING }: ServerOptions,
+): Queue {
+  const hasOthers = access?.apiKeys?.length !== 1;
+  const maxWaitingPerClient = hasOthers ? Math.max(1, Math.floor(maxWaiting / 2)) : maxWaiting;
+  return new Queue({ engine, clock, maxWaiting, maxWaitingPerClient });
+}
+
 /** CORS everywhere but on the mesh, whose secret only the server's own page may read. */
 function allowOrigins({ corsOrigins }: ServerOptions): MiddlewareHandler {
   const allow = cors({
@@ -104,8 +119,13 @@ async function body(context: Context, options: ServerOptions): Promise<Record<st
   return await readJsonObject(context.req.raw, { maxBytes, clock: options.clock });
 }
 
-function caller(context: Context): { headerId: string | null; signal: AbortSignal } {
-  return { headerId: headerId(context), signal: context.req.raw.signal };
+function senderOf(context: Context<RequestEnv>): Sender {
+  return {
+    client: context.get("client"),
+    headerId: headerId(context),
+    headerPriority: context.req.header("x-priority") ?? null,
+    signal: context.req.raw.signal,
+  };
 }
 
 function headerId(context: Context): string | null {
@@ -115,14 +135,18 @@ function headerId(context: Context): string | null {
 
 function health(options: ServerOptions): Response {
   requireReady(options);
-  const { numRunning, numWaiting, numFreeBlocks, numBlocks } = options.engine.stats();
+  const stats = options.engine.stats();
   return Response.json({
     status: "ok",
     model: options.model.id,
-    num_running: numRunning,
-    num_waiting: numWaiting,
-    num_free_blocks: numFreeBlocks,
-    num_blocks: numBlocks,
+    num_running: stats.numRunning,
+    num_waiting: stats.numWaiting,
+    num_free_blocks: stats.numFreeBlocks,
+    num_cached_blocks: stats.numCachedBlocks,
+    num_blocks: stats.numBlocks,
+    num_prompt_tokens: stats.numPromptTokens,
+    num_cached_prompt_tokens: stats.numCachedPromptTokens,
+    num_preemptions: stats.numPreemptions,
   });
 }
 

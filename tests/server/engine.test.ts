@@ -23,6 +23,7 @@ function realServer() {
     pipeline: { forward, numStages: 1 },
     scheduler: { numBlocks: 64, maxModelLength: 4096, maxBatchTokens: 64, maxSequences: 4 },
     vocabSize: VOCAB_SIZE,
+    clock: realClock,
   });
   const server = createServer({
     engine,

@@ -43,6 +43,7 @@ const STATUS: ClusterStatus = {
   peers: [],
   links: [],
   pipeline: [],
+  kvTokens: 0,
   missingBytes: 1000,
   tokensPerS: 0,
   numRunning: 0,

@@ -2,11 +2,13 @@
 import type { SamplingParams } from "../../src/core.ts";
 import type {
   CompletionEngine,
+  EngineStats,
   ServerOptions,
   Template,
+  Terms,
   TokenEvent,
 } from "../../src/server/options.ts";
-import { createServer } from "../../src/server/server.ts";
+import { createServer, type Server } from "../../src/server/server.ts";
 import { normalizeMessage } from "../../src/tokenizer/chat_message.ts";
 import { ChatTemplateError } from "../../src/tokenizer/chat_template_error.ts";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
@@ -58,15 +60,19 @@ export class FakeTokenizer implements Tokenizer {
 export interface Call {
   readonly prompt: readonly number[];
   readonly sampling: SamplingParams;
+  readonly terms: Partial<Terms>;
   isOpen: boolean;
   numEvents: number;
 }
+
+/** An event of a script; nothing is cached unless it says so. */
+type ScriptEvent = Omit<TokenEvent, "numCachedTokens"> & Partial<TokenEvent>;
 
 /** What one generation does. Waits must obey the signal. */
 export type Script = (
   call: Call,
   tools: { tokenizer: FakeTokenizer; signal: AbortSignal },
-) => AsyncGenerator<TokenEvent>;
+) => AsyncGenerator<ScriptEvent>;
 
 /** Gives the pieces one by one and then ends. */
 export function pieces(texts: readonly string[], finishReason: "stop" | "length" = "stop"): Script {
@@ -95,7 +101,7 @@ export function silent(): Script {
     await new Promise((_resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));
     });
-    yield { tokenIds: [], finishReason: "abort" };
+    yield { tokenIds: [], finishReason: "length" };
   };
 }
 
@@ -121,7 +127,7 @@ export class FakeEngine implements CompletionEngine {
   generate(
     prompt: readonly number[],
     sampling: SamplingParams,
-    { signal }: { signal?: AbortSignal } = {},
+    options: Partial<Terms> & { signal?: AbortSignal } = {},
   ): AsyncGenerator<TokenEvent> {
     const text = prompt.map((id) => this.#tokenizer.text(id)).join("");
     if (this.refuses !== null && text.startsWith(this.refuses)) {
@@ -130,34 +136,39 @@ export class FakeEngine implements CompletionEngine {
         code: "invalid_value",
       });
     }
-    return this.#play(prompt, sampling, signal);
+    return this.#play(prompt, sampling, options);
   }
 
   async *#play(
     prompt: readonly number[],
     sampling: SamplingParams,
-    signal: AbortSignal | undefined,
+    { signal = new AbortController().signal, ...terms }: Partial<Terms> & { signal?: AbortSignal },
   ): AsyncGenerator<TokenEvent> {
-    const call: Call = { prompt, sampling, isOpen: true, numEvents: 0 };
+    const call: Call = { prompt, sampling, terms, isOpen: true, numEvents: 0 };
     this.calls.push(call);
     try {
-      const never = new AbortController().signal;
-      const tools = { tokenizer: this.#tokenizer, signal: signal ?? never };
-      for await (const event of this.script(call, tools)) {
+      for await (const event of this.script(call, { tokenizer: this.#tokenizer, signal })) {
         call.numEvents += 1;
-        yield event;
+        yield { numCachedTokens: 0, ...event };
       }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      yield { tokenIds: [], finishReason: "abort", numCachedTokens: 0 };
     } finally {
       call.isOpen = false;
     }
   }
 
-  stats() {
+  stats(): EngineStats {
     return {
       numRunning: this.numOpen,
       numWaiting: this.numWaiting,
-      numFreeBlocks: 9,
+      numFreeBlocks: 8,
+      numCachedBlocks: 3,
       numBlocks: 9,
+      numPromptTokens: 50,
+      numCachedPromptTokens: 20,
+      numPreemptions: 1,
     };
   }
 }
@@ -198,10 +209,10 @@ export function fakeServer(script: Script, options: Partial<ServerOptions> = {})
 
 /** Posts JSON to a server without a socket. */
 export function post(
-  server: { fetch(request: Request): Promise<Response> },
+  server: Server,
   path: string,
   body: unknown,
-  init: RequestInit = {},
+  { remoteAddress, ...init }: RequestInit & { readonly remoteAddress?: string } = {},
 ): Promise<Response> {
   return server.fetch(
     new Request(`http://local${path}`, {
@@ -209,6 +220,7 @@ export function post(
       body: typeof body === "string" ? body : JSON.stringify(body),
       ...init,
     }),
+    remoteAddress === undefined ? undefined : { remoteAddress },
   );
 }
 

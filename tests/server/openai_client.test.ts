@@ -46,7 +46,7 @@ test("chat streams with usage", async () => {
     usage = chunk.usage;
   }
   expect(text).toBe("Hello");
-  expect(usage).toEqual({ prompt_tokens: 18, completion_tokens: 2, total_tokens: 20 });
+  expect(usage).toMatchObject({ prompt_tokens: 18, completion_tokens: 2, total_tokens: 20 });
 });
 
 test("the client's own stream helper puts the answer together", async () => {

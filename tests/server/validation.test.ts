@@ -43,6 +43,16 @@ const REFUSED: [param: string, fields: Record<string, unknown>][] = [
   ["tools[0]", { tools: [1] }],
   ["chat_template_kwargs", { chat_template_kwargs: [] }],
   ["model", { model: 3 }],
+  ["priority", { priority: "urgent" }],
+  ["priority", { priority: 0.5 }],
+  ["service_tier", { service_tier: "free" }],
+  ["cache_salt", { cache_salt: "" }],
+  ["cache_salt", { cache_salt: "x".repeat(257) }],
+  ["cache_salt", { cache_salt: 3 }],
+  ["timeout", { timeout: 0 }],
+  ["timeout", { timeout: "10" }],
+  ["timeout", { timeout: 601 }],
+  ["timeout", { timeout: 1e12 }],
 ];
 
 const UNSUPPORTED: [param: string, fields: Record<string, unknown>][] = [
@@ -65,6 +75,7 @@ const ACCEPTED: Record<string, unknown>[] = [
   { n: 1, stop: "", logit_bias: {} },
   { stop: Array.from({ length: 5 }, (_, index) => `stop ${index}`) },
   { modalities: ["text"], metadata: { a: "b" }, user: "me", store: true },
+  { priority: null, service_tier: "auto", cache_salt: "x".repeat(256), timeout: 600 },
   { max_tokens: 5.0, seed: -1, temperature: 0, top_p: 0, top_k: -1 },
 ];
 
