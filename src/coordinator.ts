@@ -4,11 +4,12 @@
  *
  * @module
  */
+import { capacityOf, type CapacityOptions } from "./cluster/capacity.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import { clusterStatus } from "./cluster/cluster_status.ts";
 import { ManifestShelf } from "./cluster/manifest_shelf.ts";
 import type { ClusterStatus, JoinInstructions } from "./cluster/status.ts";
-import { BLOCK_SIZE, type ModelConfig } from "./core.ts";
+import type { ModelConfig } from "./core.ts";
 import { Engine } from "./engine.ts";
 import type { Mesh } from "./mesh/mesh.ts";
 import { readJson, readModelText } from "./model_text.ts";
@@ -21,7 +22,6 @@ import { readGenerationConfig } from "./server/generation_config.ts";
 import type { ServerOptions } from "./server/options.ts";
 import { createServer, type Server } from "./server/server.ts";
 import { modelCosts } from "./stage/model_costs.ts";
-import type { StageLimits } from "./stage/stage_limits.ts";
 import { ModelShare } from "./weights/model_share.ts";
 import type { ModelSource } from "./weights/model_source.ts";
 
@@ -48,7 +48,16 @@ export interface CoordinatorOptions {
   /** How to join; null for a mesh that nobody can join. */
   readonly join?: () => JoinInstructions;
   /** What the HTTP side is given beside the engine. */
-  readonly http?: Pick<ServerOptions, "access" | "closing" | "corsOrigins" | "maxWaiting" | "page">;
+  readonly http?: Pick<
+    ServerOptions,
+    | "access"
+    | "closing"
+    | "corsOrigins"
+    | "maxWaiting"
+    | "page"
+    | "requestTimeoutMs"
+    | "sharePrefixCache"
+  >;
   readonly onNotice?: (text: string) => void;
 }
 
@@ -62,24 +71,6 @@ export interface PlacementOptions {
   /** f32 unless given: the tokens of one machine, bit for bit. */
   readonly hiddenType?: HiddenType;
 }
-
-/** How much runs at once. Counts of tokens, unless said otherwise. */
-export interface CapacityOptions {
-  /** Longest prompt and output together; null takes the model's, up to what the cache holds. */
-  readonly maxModelLength: number | null;
-  /** KV cache, over all sequences. */
-  readonly kvTokens: number;
-  readonly maxBatchTokens: number;
-  readonly maxSequences: number;
-}
-
-/** Enough for a handful of chats on any device. */
-export const DEFAULT_CAPACITY: CapacityOptions = {
-  maxModelLength: null,
-  kvTokens: 16_384,
-  maxBatchTokens: 512,
-  maxSequences: 32,
-};
 
 /** Requests are held this long while there is no pipeline. */
 const STALL_MS = 30_000;
@@ -120,22 +111,27 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const generation = readGenerationConfig(await readJson(source, "generation_config.json"));
   const architecture = architectureOf(source.hfConfig);
   const config = architecture.readConfig(source.hfConfig);
-  const limits = stageLimits(config, options.limits);
+  const { limits, pool } = capacityOf(config, options.limits);
   const model = { architecture, config };
-  const isF16Kv = placement.useF16Kv === true;
   const cluster = new Cluster({
-    ...{ mesh, name, version, limits, clock, rng, ...placement },
+    ...{ mesh, name, version, limits, pool, clock, rng, ...placement },
     model: { name: source.name, vocabSize: config.vocabSize },
     shelf: new ManifestShelf({ share: new ModelShare(source), model, crypto }),
-    costs: modelCosts({ source, ...model, limits, isF16Kv }),
-    warmUp: (pipeline) => warmUp(pipeline, limits),
+    costs: modelCosts({ source, ...model, limits }),
+    warmUp,
     onNotice: (notice) => options.onNotice?.(notice),
   });
-  const engine = new Engine({ pipeline: cluster, scheduler: limits, vocabSize: config.vocabSize });
+  const engine = new Engine({
+    pipeline: cluster,
+    // Until a pipeline starts, what is wanted of it.
+    scheduler: { ...limits, numBlocks: pool.wantedBlocks },
+    vocabSize: config.vocabSize,
+    clock,
+  });
   const throughput = new RateMeter();
   const closing = new AbortController();
   cluster.isBusy = () => engine.stats().numRunning + engine.stats().numWaiting > 0;
-  cluster.onPipeline = () => void engine.restart();
+  cluster.onPipeline = ({ numBlocks }) => void engine.restart({ numBlocks });
   watchStalls({ cluster, engine, clock, throughput }, closing.signal);
   const status = () =>
     clusterStatus(cluster, {
@@ -185,23 +181,6 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await engine.close();
       await source.close();
     },
-  };
-}
-
-/** Limits of every stage for `capacity`: the cache holds at least one longest sequence. */
-export function stageLimits(config: ModelConfig, capacity: CapacityOptions): StageLimits {
-  const maxModelLength = Math.min(
-    capacity.maxModelLength ?? config.maxPositions,
-    capacity.kvTokens,
-  );
-  // Every running sequence takes a token of each step.
-  const maxSequences = Math.min(capacity.maxSequences, capacity.maxBatchTokens);
-  return {
-    numBlocks: Math.ceil(capacity.kvTokens / BLOCK_SIZE),
-    maxModelLength,
-    maxBatchTokens: capacity.maxBatchTokens,
-    maxSequences,
-    maxSamples: maxSequences,
   };
 }
 

@@ -4,13 +4,8 @@
  *
  * @module
  */
-export {
-  type CapacityOptions,
-  type Coordinator,
-  type CoordinatorOptions,
-  DEFAULT_CAPACITY,
-  startCoordinator,
-} from "./coordinator.ts";
+export { type CapacityOptions, DEFAULT_CAPACITY } from "./cluster/capacity.ts";
+export { type Coordinator, type CoordinatorOptions, startCoordinator } from "./coordinator.ts";
 export { DEFAULT_SAMPLING, type FinishReason, type SamplingParams } from "./core.ts";
 export { Engine, type EngineOptions, type GenerateOptions, type TokenEvent } from "./engine.ts";
 export {

@@ -1,6 +1,7 @@
 /** The coordinator's HTTP side while peers come and go; a mesh in one process, without a GPU. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Coordinator, DEFAULT_CAPACITY, startCoordinator } from "../src/coordinator.ts";
+import { type CapacityOptions, DEFAULT_CAPACITY } from "../src/cluster/capacity.ts";
+import { type Coordinator, startCoordinator } from "../src/coordinator.ts";
 import { openGoldenCase } from "../src/golden.ts";
 import { Peer } from "../src/peer/peer.ts";
 import { FileStore } from "../src/platform/file_store.ts";
@@ -14,13 +15,15 @@ let net: FakeNet;
 let coordinator: Coordinator;
 const peers: Peer[] = [];
 
-beforeEach(async () => {
+beforeEach(() => open({ kvTokens: 512 }));
+
+async function open(capacity: Partial<CapacityOptions>): Promise<void> {
   net = new FakeNet(quickClock);
   const { source } = await openGoldenCase(new FileStore("tests/golden/llama"), "llama");
   coordinator = await startCoordinator({
     source: { ...source, gguf: smolLm2Metadata() as typeof source.gguf },
     mesh: net.mesh(),
-    limits: { ...DEFAULT_CAPACITY, kvTokens: 512, maxBatchTokens: 64 },
+    limits: { ...DEFAULT_CAPACITY, maxBatchTokens: 64, ...capacity },
     clock: quickClock,
     rng: { uint32: () => 7 },
     crypto: meshCrypto,
@@ -30,20 +33,22 @@ beforeEach(async () => {
     join: () => ({ link: "http://x/#v1.a.b", command: "c", qrSvg: "<svg/>", note: null }),
     http: { access: { ownOrigins: () => ["http://localhost"], isLoopback: true } },
   });
-});
+}
 
-afterEach(async () => {
+afterEach(close);
+
+async function close(): Promise<void> {
   for (const peer of peers.splice(0)) await peer.leave();
   await coordinator.close();
-});
+}
 
-function join(stepMs: number): Peer {
+function join(stepMs: number, memoryBytes = 1 << 30): Peer {
   const peer = new Peer({
     mesh: net.mesh(),
     host: new HashChainHost({ hiddenSize: coordinator.config.hiddenSize, stepMs }),
     name: `Peer ${peers.length + 1}`,
     version: "0",
-    memoryBytes: 1 << 30,
+    memoryBytes,
     heldFiles: () => Promise.resolve([]),
     clock: quickClock,
     rng: { uint32: () => 1 << 30 },
@@ -149,4 +154,30 @@ test("after 30 s without peers it ends with a reason, and so do new ones at once
   join(1);
   await serving(1);
   expect((await complete(4)).status).toBe(200);
+});
+
+test("the cache has the size that was given, and the status says it while something serves", async () => {
+  expect(await (await get("/cluster/status")).json()).toMatchObject({ kvTokens: 0 });
+  join(1);
+  await serving(1);
+  expect(await (await get("/cluster/status")).json()).toMatchObject({ kvTokens: 512 });
+  expect(coordinator.engine.stats().numBlocks).toBe(32);
+  expect(coordinator.engine.maxModelLength).toBe(Math.min(512, coordinator.config.maxPositions));
+});
+
+test("without a given size it is what the peers have room for, and more is of no use", async () => {
+  await close();
+  await open({ kvTokens: null, maxSequences: 3 });
+  const { maxPositions } = coordinator.config;
+  expect(coordinator.engine.maxModelLength).toBe(maxPositions);
+  const small = join(1, 1_300_000);
+  await serving(1);
+  const { kvTokens } = await (await get("/cluster/status")).json();
+  expect(kvTokens).toBeGreaterThanOrEqual(maxPositions);
+  expect(kvTokens).toBeLessThan(3 * maxPositions);
+  expect(coordinator.engine.stats().numBlocks).toBe(kvTokens / 16);
+  await small.leave();
+  join(1);
+  await serving(1);
+  expect(coordinator.engine.stats().numBlocks).toBe(3 * Math.ceil(maxPositions / 16));
 });

@@ -1,6 +1,7 @@
 import { buildPage } from "../../web/build.ts";
+import { DEFAULT_CAPACITY } from "../cluster/capacity.ts";
 import { joinInstructions } from "../cluster/join_instructions.ts";
-import { type Coordinator, DEFAULT_CAPACITY, startCoordinator } from "../coordinator.ts";
+import { type Coordinator, startCoordinator } from "../coordinator.ts";
 import { joinMesh, type MeshMeans } from "../mesh/join_mesh.ts";
 import { formatJoinLink, type JoinLink, redactLink } from "../mesh/join_link.ts";
 import type { Mesh } from "../mesh/mesh.ts";
@@ -37,6 +38,10 @@ export interface RunFlags extends LendFlags, GatewayFlags {
   readonly maxModelLength?: number;
   readonly maxBatchTokens?: number;
   readonly maxSequences?: number;
+  readonly maxWaiting: number;
+  /** Seconds; 0 is for ever. */
+  readonly requestTimeout: number;
+  readonly sharePrefixCache?: boolean;
 }
 
 /** What is open, to be closed in the reverse order. */
@@ -134,6 +139,9 @@ async function start(
       closing: gateway.closing,
       page: folderAssets(folder),
       access: gateway.access,
+      maxWaiting: flags.maxWaiting,
+      requestTimeoutMs: flags.requestTimeout === 0 ? null : flags.requestTimeout * 1000,
+      sharePrefixCache: flags.sharePrefixCache ?? false,
     },
     onNotice: (text) => console.error(redactLink(text)),
   });

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { GOLDEN_FILE, openGoldenCase } from "../golden.ts";
 import { FileStore } from "../platform/file_store.ts";
+import { systemClock } from "../platform/system.ts";
 import { type CaseReport, localTarget, verifyCase, type VerifyTarget } from "../verify.ts";
 import { type GpuFlags, openGpu } from "./gpu.ts";
 import { interruption } from "./interruption.ts";
@@ -62,7 +63,7 @@ async function runCases(
   for (const name of names) {
     const report = await verifyCase(
       name,
-      { target, tolerance },
+      { target, tolerance, clock: systemClock },
       () => openGoldenCase(new FileStore(join(golden, name)), name),
     );
     if (isStopped()) return 130;

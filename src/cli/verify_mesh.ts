@@ -4,6 +4,7 @@ import { joinMesh } from "../mesh/join_mesh.ts";
 import { formatJoinLink, generateJoinLink } from "../mesh/join_link.ts";
 import type { Mesh } from "../mesh/mesh.ts";
 import { architectureOf } from "../models/registry.ts";
+import { fixedPool } from "../pipeline/kv_pool.ts";
 import { placeEvenly } from "../pipeline/place_evenly.ts";
 import { systemClock, systemRng } from "../platform/system.ts";
 import { meshCrypto } from "../platform/web_crypto.ts";
@@ -111,7 +112,8 @@ function clusterFor(
     ...{ clock: systemClock, rng: systemRng },
     model: { name: source.name, vocabSize: config.vocabSize },
     shelf: new ManifestShelf({ share: new ModelShare(source), model, crypto: meshCrypto }),
-    costs: modelCosts({ source, ...model, limits, isF16Kv: useF16Kv }),
+    costs: modelCosts({ source, ...model, limits }),
+    pool: fixedPool(limits.numBlocks),
     isDeterministic: gpu.deterministic ?? null,
     hiddenType: "f32",
     minPeers: numPeers,

@@ -8,6 +8,7 @@ import type { Batch, TokenOutput } from "../core.ts";
 import type { EnginePipeline } from "../engine.ts";
 import type { Mesh } from "../mesh/mesh.ts";
 import type { HiddenType } from "../pipeline/hidden_wire.ts";
+import type { PoolBounds } from "../pipeline/kv_pool.ts";
 import type { MeshPipeline } from "../pipeline/mesh_pipeline.ts";
 import { PipelineLostError } from "../pipeline/pipeline_lost_error.ts";
 import type { PlaceLayers } from "../pipeline/place_evenly.ts";
@@ -18,8 +19,14 @@ import type { StageLimits } from "../stage/stage_limits.ts";
 import { Condition } from "./condition.ts";
 import type { ManifestShelf } from "./manifest_shelf.ts";
 import type { Member } from "./member.ts";
-import { PipelineStart } from "./pipeline_start.ts";
-import { isSamePlacement, placeMembers } from "./place_members.ts";
+import {
+  countTokens,
+  describeShortage,
+  isSamePlacement,
+  type PipelinePlan,
+  planPipeline,
+} from "./pipeline_plan.ts";
+import { NoRoomError, PipelineStart } from "./pipeline_start.ts";
 import { Roster, type StageMessage } from "./roster.ts";
 import { WakeUp } from "./wake_up.ts";
 
@@ -32,7 +39,8 @@ export interface ClusterOptions {
   readonly model: { readonly name: string; readonly vocabSize: number };
   readonly shelf: ManifestShelf;
   readonly costs: ModelCosts;
-  readonly limits: StageLimits;
+  readonly limits: Omit<StageLimits, "numBlocks">;
+  readonly pool: PoolBounds;
   /** Null leaves it to each device. */
   readonly isDeterministic: boolean | null;
   readonly useF16Kv: boolean | null;
@@ -42,7 +50,10 @@ export interface ClusterOptions {
   /** The fastest placement unless given. */
   readonly place?: PlaceLayers;
   /** Runs batches of every kind before a pipeline takes requests. */
-  readonly warmUp: (pipeline: Pick<MeshPipeline, "forward">) => Promise<void>;
+  readonly warmUp: (
+    pipeline: Pick<MeshPipeline, "forward" | "numStages">,
+    limits: StageLimits,
+  ) => Promise<void>;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly onNotice: (text: string) => void;
@@ -60,8 +71,8 @@ const RETRY_MS = { first: 250, last: 15_000 };
 export class Cluster implements EnginePipeline {
   /** Set by the owner: whether a change of pipeline would disturb someone. */
   isBusy: () => boolean = () => false;
-  /** Set by the owner: a new pipeline takes batches. */
-  onPipeline: () => void = () => {};
+  /** Set by the owner: a new pipeline takes batches within `limits`. */
+  onPipeline: (limits: StageLimits) => void = () => {};
   readonly condition: Condition;
   readonly #options: ClusterOptions;
   readonly #roster: Roster;
@@ -72,7 +83,7 @@ export class Cluster implements EnginePipeline {
   #numStarts = 0;
   #pipeline: MeshPipeline | null = null;
   /** Of the pipeline, or of the last one that was tried. */
-  #stages: readonly PlacedStage[] = [];
+  #plan: PipelinePlan = { stages: [], numBlocks: 0 };
   #start: PipelineStart | null = null;
   #numFailedStarts = 0;
 
@@ -118,7 +129,12 @@ export class Cluster implements EnginePipeline {
 
   /** Who serves, in the order of the layers. */
   get stages(): readonly PlacedStage[] {
-    return this.#pipeline === null ? [] : this.#stages;
+    return this.#pipeline === null ? [] : this.#plan.stages;
+  }
+
+  /** KV blocks of every stage; 0 while no pipeline takes batches. */
+  get numBlocks(): number {
+    return this.#pipeline === null ? 0 : this.#plan.numBlocks;
   }
 
   async forward(batch: Batch): Promise<readonly TokenOutput[]> {
@@ -144,18 +160,18 @@ export class Cluster implements EnginePipeline {
       if (signal.aborted) return;
       // Whoever lost its pipeline is in a hurry, whoever never had one is not.
       if (this.#numStarts === 0) await clock.sleep(SETTLE_MS, signal);
-      const stages = this.#place();
-      if (stages === null) continue;
+      const plan = this.#makePlan();
+      if (plan === null) continue;
       if (this.#pipeline !== null) {
-        if (isSamePlacement(stages, this.#stages) || !await this.#isQuiet()) continue;
+        if (isSamePlacement(plan.stages, this.#plan.stages) || !await this.#isQuiet()) continue;
       }
-      await this.#startPipeline(stages);
+      await this.#startPipeline(plan);
     }
   }
 
   /** Who should hold what now; null when it cannot be done. */
-  #place(): readonly PlacedStage[] | null {
-    const { costs, minPeers, place = placeLayers } = this.#options;
+  #makePlan(): PipelinePlan | null {
+    const { costs, pool, minPeers, useF16Kv, place = placeLayers } = this.#options;
     const available = this.#roster.available();
     this.#wakeWhenRested();
     const numWanted = this.#numStarts === 0 ? Math.max(1, minPeers) : 1;
@@ -164,13 +180,10 @@ export class Cluster implements EnginePipeline {
       this.#wait(`${who} ready to hold layers`, 0);
       return null;
     }
-    const placement = placeMembers(available, { place, costs, previous: this.#stages });
-    if (placement.type === "placed") return placement.stages;
-    const gb = (placement.missingBytes / 1e9).toPrecision(3);
-    this.#wait(
-      `The peers lend too little memory: ${gb} GB more are needed`,
-      placement.missingBytes,
-    );
+    const candidates = available.flatMap((member) => member.candidate(useF16Kv) ?? []);
+    const plan = planPipeline(candidates, { place, costs, pool, previous: this.#plan });
+    if ("stages" in plan) return plan;
+    this.#wait(describeShortage(plan, pool), plan.missingBytes);
     return null;
   }
 
@@ -179,23 +192,26 @@ export class Cluster implements EnginePipeline {
     if (this.#pipeline === null) this.condition.set("waiting", note, missingBytes);
   }
 
-  async #startPipeline(stages: readonly PlacedStage[]): Promise<void> {
+  async #startPipeline(plan: PipelinePlan): Promise<void> {
     this.#stopPipeline("Layers are given out anew");
-    this.#stages = stages;
+    const { stages, numBlocks } = plan;
+    const limits = { ...this.#options.limits, numBlocks };
+    this.#plan = plan;
     this.#epoch++;
     this.#numStarts++;
     this.condition.set("loading", null);
     this.#relieve(stages);
     this.#start = new PipelineStart({
       ...this.#options,
+      ...{ stages, limits },
       epoch: this.#epoch,
-      stages,
+      leastBlocks: this.#options.pool.leastBlocks,
       memberOf: (peerId) => this.#roster.member(peerId),
     });
     try {
-      this.#serve(await this.#start.run());
+      this.#serve(await this.#start.run(), limits);
     } catch (error) {
-      await this.#retry(error instanceof Error ? error.message : String(error));
+      await this.#retry(error);
     } finally {
       this.#start = null;
     }
@@ -213,26 +229,38 @@ export class Cluster implements EnginePipeline {
     }
   }
 
-  async #retry(reason: string): Promise<void> {
+  async #retry(error: unknown): Promise<void> {
     const { clock, onNotice } = this.#options;
     if (this.#closing.signal.aborted) return;
-    onNotice(`The layers could not be given out: ${reason}`);
+    const reason = error instanceof Error ? error.message : String(error);
+    // Each of these makes the next plan smaller: nothing is to be waited for.
+    const isNoRoom = error instanceof NoRoomError;
+    onNotice(
+      isNoRoom
+        ? `${reason}. The KV cache was to hold ${countTokens(this.#plan.numBlocks)}: ` +
+          "the next plan asks less of this device"
+        : `The layers could not be given out: ${reason}`,
+    );
     this.condition.set("loading", reason);
-    const waitMs = Math.min(RETRY_MS.last, RETRY_MS.first * 2 ** this.#numFailedStarts++);
+    const numFailed = isNoRoom ? 0 : this.#numFailedStarts++;
+    const waitMs = Math.min(RETRY_MS.last, RETRY_MS.first * 2 ** numFailed);
     await clock.sleep(waitMs, this.#closing.signal);
     this.#wake();
   }
 
-  #serve(pipeline: MeshPipeline): void {
+  #serve(pipeline: MeshPipeline, limits: StageLimits): void {
+    const { stages } = this.#plan;
     this.#pipeline = pipeline;
     this.#numFailedStarts = 0;
-    for (const { peerId } of this.#stages) this.#roster.member(peerId)?.succeed();
+    for (const { peerId } of stages) this.#roster.member(peerId)?.succeed();
     pipeline.lost.then((reason) => {
       if (this.#pipeline === pipeline) this.#stopPipeline(reason);
       this.#wake();
     });
     this.condition.set("serving", null);
-    this.onPipeline();
+    const numStages = stages.length === 1 ? "1 stage" : `${stages.length} stages`;
+    this.#options.onNotice(`${numStages}, KV cache of ${countTokens(limits.numBlocks)}`);
+    this.onPipeline(limits);
     // Whoever came meanwhile.
     this.#wake();
   }
@@ -249,14 +277,14 @@ export class Cluster implements EnginePipeline {
 
   /** A pipeline without one of its stages is none. */
   #dropStage({ link, offer }: Member, what: string): void {
-    if (!this.#stages.some(({ peerId }) => peerId === link.peerId)) return;
+    if (!this.#plan.stages.some(({ peerId }) => peerId === link.peerId)) return;
     const text = `"${offer?.name ?? link.peerId}" ${what}`;
     this.#stopPipeline(text);
     this.#start?.cancel(text);
   }
 
   #hear(member: Member, message: StageMessage): void {
-    const stageIndex = this.#stages.findIndex(({ peerId }) => peerId === member.link.peerId);
+    const stageIndex = this.#plan.stages.findIndex(({ peerId }) => peerId === member.link.peerId);
     if (message.epoch !== this.#epoch || stageIndex < 0) return;
     switch (message.type) {
       case "step-failed":
@@ -272,7 +300,7 @@ export class Cluster implements EnginePipeline {
         this.#start?.ready(member);
         break;
       case "load-failed":
-        this.#start?.fail(member, message.reason);
+        this.#start?.fail(member, message);
         break;
       case "stage-lost":
         this.#dropStage(member, `lost a neighbour: ${message.reason}`);

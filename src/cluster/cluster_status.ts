@@ -1,3 +1,4 @@
+import { BLOCK_SIZE } from "../core.ts";
 import type { SchedulerStats } from "../scheduler/scheduler.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Member } from "./member.ts";
@@ -30,6 +31,7 @@ export function clusterStatus(cluster: Cluster, context: StatusContext): Cluster
       .sort((a, b) => (a.startLayer ?? numLayers) - (b.startLayer ?? numLayers)),
     links: members.flatMap((member) => linkStatuses(member, coordinatorId)),
     pipeline: cluster.stages.map(({ peerId }) => peerId),
+    kvTokens: cluster.numBlocks * BLOCK_SIZE,
     missingBytes: cluster.condition.missingBytes,
     tokensPerS,
     numRunning: stats.numRunning,

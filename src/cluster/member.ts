@@ -3,6 +3,7 @@ import type { PeerControl } from "../mesh/control.ts";
 import type { PeerLink } from "../mesh/peer_link.ts";
 import type { WeightServing } from "../mesh/weight_reads.ts";
 import type { LoadState } from "../stage/stage_host.ts";
+import type { Candidate } from "./pipeline_plan.ts";
 import type { PeerState } from "./status.ts";
 
 /** What a peer offered. */
@@ -14,8 +15,12 @@ export type PeerReport = Extract<PeerControl, { type: "stats" }>;
 const MAX_FAILURES = 3;
 const FIRST_PAUSE_MS = 1_000;
 const LONG_PAUSE_MS = 60_000;
-/** Of the memory that a device refused, this much is believed. */
-const MEMORY_LEFT = 0.8;
+/** So often in a row a peer without room is asked for less at once; then it counts as a failure. */
+const MAX_REFUSALS = 12;
+/** Of lent memory; the rest is left to what nobody counts: staging, programs, readbacks. */
+const POOL_SHARE = 0.9;
+/** A device that measured nothing is slow, not useless. */
+const SLOWEST_GBPS = 0.01;
 
 /** One peer, as the coordinator knows it. */
 export class Member {
@@ -34,8 +39,9 @@ export class Member {
   note: string | null = null;
   #numFailures = 0;
   #restUntilMs = 0;
-  /** Less than offered once the device refused an allocation. */
-  #memoryShare = 1;
+  #numRefusals = 0;
+  /** Less than lent once the device had no room for a shard. */
+  #roomBytes = Infinity;
 
   constructor(link: PeerLink, serving: WeightServing) {
     this.link = link;
@@ -44,7 +50,21 @@ export class Member {
 
   /** Lent memory that is believed in. */
   get memoryBytes(): number {
-    return Math.floor((this.offer?.memoryBytes ?? 0) * this.#memoryShare);
+    return Math.min(this.offer?.memoryBytes ?? 0, this.#roomBytes);
+  }
+
+  /** As a plan sees it; null before it offered anything. `useF16Kv` null leaves it to the device. */
+  candidate(useF16Kv: boolean | null): Candidate | null {
+    if (this.offer === null) return null;
+    const { name, memoryBytes, device } = this.offer;
+    const { isSoftware, maxBindingBytes, readGBps } = device;
+    return {
+      ...{ id: this.link.peerId, name, isSoftware, maxBindingBytes },
+      memoryBytes: this.memoryBytes,
+      poolBytes: Math.min(this.memoryBytes, Math.floor(memoryBytes * POOL_SHARE)),
+      readGBps: Math.max(SLOWEST_GBPS, readGBps),
+      usesF16Kv: useF16Kv ?? device.usesF16Kv,
+    };
   }
 
   /** May be given layers at `nowMs`. */
@@ -65,16 +85,23 @@ export class Member {
       ? FIRST_PAUSE_MS * 2 ** (this.#numFailures - 1)
       : LONG_PAUSE_MS;
     this.#restUntilMs = nowMs + pauseMs;
-    if (/memory/i.test(reason)) this.#memoryShare *= MEMORY_LEFT;
-    this.state = "failed";
-    this.note = reason;
-    this.shard = null;
-    this.load = null;
+    this.#giveUp(reason);
+  }
+
+  /** It had no room for its shard: it has `roomBytes`, and may be asked for less at once. */
+  runOutOfMemory(reason: string, { roomBytes, nowMs }: {
+    readonly roomBytes: number;
+    readonly nowMs: number;
+  }): void {
+    this.#roomBytes = Math.min(this.#roomBytes, roomBytes);
+    if (++this.#numRefusals > MAX_REFUSALS) this.fail(reason, nowMs);
+    else this.#giveUp(reason);
   }
 
   /** It serves: earlier failures are forgiven. */
   succeed(): void {
     this.#numFailures = 0;
+    this.#numRefusals = 0;
     this.state = "serving";
     this.note = null;
   }
@@ -93,5 +120,12 @@ export class Member {
     const busyMs = report.busyMs - (this.report?.busyMs ?? 0);
     this.stepMs = numSteps > 0 && busyMs >= 0 ? busyMs / numSteps : null;
     this.report = report;
+  }
+
+  #giveUp(reason: string): void {
+    this.state = "failed";
+    this.note = reason;
+    this.shard = null;
+    this.load = null;
   }
 }

@@ -1,12 +1,14 @@
-import type { CoordinatorControl } from "../mesh/control.ts";
+import type { CoordinatorControl, PeerControl } from "../mesh/control.ts";
 import type { PeerLink } from "../mesh/peer_link.ts";
 import type { HiddenType } from "../pipeline/hidden_wire.ts";
 import { MeshPipeline } from "../pipeline/mesh_pipeline.ts";
 import type { PlacedStage } from "../pipeline/placement.ts";
 import type { Clock } from "../platform/platform.ts";
+import type { ModelCosts } from "../stage/model_costs.ts";
 import type { StageLimits } from "../stage/stage_limits.ts";
 import type { ManifestShelf } from "./manifest_shelf.ts";
 import type { Member } from "./member.ts";
+import { roomAfterRefusal } from "./memory_refusal.ts";
 
 /** A pipeline that is to be. */
 export interface PipelineStartOptions {
@@ -14,14 +16,29 @@ export interface PipelineStartOptions {
   readonly stages: readonly PlacedStage[];
   readonly memberOf: (peerId: string) => Member | undefined;
   readonly shelf: ManifestShelf;
+  readonly costs: ModelCosts;
+  /** Of this epoch. */
   readonly limits: StageLimits;
+  /** The least that a pool may have. */
+  readonly leastBlocks: number;
   readonly isDeterministic: boolean | null;
   readonly useF16Kv: boolean | null;
   readonly hiddenType: HiddenType;
   /** Runs batches of every kind, so that no request waits for what a first one needs. */
-  readonly warmUp: (pipeline: Pick<MeshPipeline, "forward">) => Promise<void>;
+  readonly warmUp: (
+    pipeline: Pick<MeshPipeline, "forward" | "numStages">,
+    limits: StageLimits,
+  ) => Promise<void>;
   readonly clock: Clock;
 }
+
+/** A stage's device had no room: the next plan asks less of it. */
+export class NoRoomError extends Error {
+  override readonly name = "NoRoomError";
+}
+
+/** Why a peer does not hold its shard. */
+export type LoadFailure = Omit<Extract<PeerControl, { type: "load-failed" }>, "type" | "epoch">;
 
 /** A peer that loads nothing for this long has failed. */
 const STALL_MS = 120_000;
@@ -43,7 +60,7 @@ export class PipelineStart {
 
   /** A pipeline that takes batches. Throws when a stage fails, leaves or makes no progress. */
   async run(): Promise<MeshPipeline> {
-    const { epoch, stages, warmUp, clock } = this.#options;
+    const { epoch, stages, limits, warmUp, clock } = this.#options;
     this.#loaded.promise.catch(() => {});
     await this.#order();
     this.#watch();
@@ -51,7 +68,7 @@ export class PipelineStart {
     const links = stages.map(({ peerId }) => this.#linkOf(peerId));
     const pipeline = this.#pipeline = new MeshPipeline({ epoch, links, clock });
     try {
-      await warmUp(pipeline);
+      await warmUp(pipeline, limits);
       this.#cancelling.signal.throwIfAborted();
       return pipeline;
     } catch (error) {
@@ -68,10 +85,18 @@ export class PipelineStart {
   }
 
   /** A peer cannot hold its shard. */
-  fail(member: Member, reason: string): void {
+  fail(member: Member, failure: LoadFailure): void {
     if (!this.#waitingFor.has(member.link.peerId)) return;
-    member.fail(reason, this.#options.clock.now());
-    this.cancel(`"${member.offer?.name}" cannot hold its layers: ${reason}`);
+    const { reason, isOutOfMemory } = failure;
+    const nowMs = this.#options.clock.now();
+    if (isOutOfMemory) {
+      const roomBytes = this.#roomOf(member, failure);
+      member.runOutOfMemory(reason, { roomBytes, nowMs });
+    } else {
+      member.fail(reason, nowMs);
+    }
+    const text = `"${member.offer?.name}" cannot hold its layers: ${reason}`;
+    this.#end(isOutOfMemory ? new NoRoomError(text) : new Error(text));
   }
 
   /** A stage could not run a step of the warm-up. */
@@ -81,10 +106,13 @@ export class PipelineStart {
 
   /** It is of no use any more. */
   cancel(reason: string): void {
-    const error = new Error(reason);
+    this.#end(new Error(reason));
+  }
+
+  #end(error: Error): void {
     this.#cancelling.abort(error);
     this.#loaded.reject(error);
-    this.#pipeline?.close(reason);
+    this.#pipeline?.close(error.message);
   }
 
   async #order(): Promise<void> {
@@ -104,6 +132,14 @@ export class PipelineStart {
         } satisfies CoordinatorControl,
       );
     }
+  }
+
+  #roomOf(member: Member, { loadedBytes }: LoadFailure): number {
+    const { stages, costs, limits, leastBlocks, useF16Kv } = this.#options;
+    const { shard } = stages.find(({ peerId }) => peerId === member.link.peerId)!;
+    const { numBlocks } = limits;
+    const usesF16Kv = member.candidate(useF16Kv)?.usesF16Kv ?? false;
+    return roomAfterRefusal({ costs, shard, usesF16Kv, numBlocks, leastBlocks, loadedBytes });
   }
 
   #memberOf(peerId: string): Member {
@@ -130,7 +166,8 @@ export class PipelineStart {
         if (last === undefined || last.loadedBytes !== loadedBytes) {
           seen.set(peerId, { loadedBytes, sinceMs: nowMs });
         } else if (member !== undefined && nowMs - last.sinceMs > STALL_MS) {
-          this.fail(member, `It loaded nothing for ${STALL_MS / 1000} s`);
+          const reason = `It loaded nothing for ${STALL_MS / 1000} s`;
+          this.fail(member, { reason, isOutOfMemory: false, loadedBytes });
         }
       }
       await clock.sleep(WATCH_MS, signal).catch(() => {});

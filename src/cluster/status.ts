@@ -80,6 +80,8 @@ export interface ClusterStatus {
   readonly links: readonly LinkStatus[];
   /** Ids of the serving peers, in the order of their stages. */
   readonly pipeline: readonly string[];
+  /** Tokens that the KV cache holds, over all sequences; 0 while nothing serves. */
+  readonly kvTokens: number;
   /** Memory that is missing to hold the model; 0 when there is enough. */
   readonly missingBytes: number;
   /** Over the last seconds. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { allocate } from "../gpu/buffer.ts";
+import { allocate, destroyAll } from "../gpu/buffer.ts";
 import { type GpuContext, GpuMemoryError } from "../gpu/context.ts";
 import type { Dispatch } from "../gpu/dispatch.ts";
 import { ProgramCache } from "../gpu/program.ts";
@@ -125,7 +125,7 @@ class Probe {
   }
 
   destroy(): void {
-    for (const buffer of this.#buffers) buffer.destroy();
+    destroyAll(this.#context, this.#buffers);
   }
 
   /** Time of the dispatches once: the best of a few rounds, after `endMs` only those that must be. */

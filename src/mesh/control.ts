@@ -7,7 +7,7 @@ import type { Shard } from "../core.ts";
 import type { CandidateType } from "./peer_link.ts";
 
 /** Both ends of a link must say the same; raised with every change that older peers misread. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 /** Longest name of a peer. */
 export const MAX_NAME_LENGTH = 100;
 /** Most held files and links in a message. */
@@ -24,6 +24,8 @@ export interface OfferedDevice {
   readonly hasF16: boolean;
   readonly subgroupSize: number;
   readonly maxBindingBytes: number;
+  /** Keeps K and V as f16 where an order leaves it to the device. */
+  readonly usesF16Kv: boolean;
   readonly readGBps: number;
   readonly matmulGflops: number;
 }
@@ -51,6 +53,8 @@ export interface OrderedLimits {
   readonly maxModelLength: number;
   readonly maxBatchTokens: number;
   readonly maxSequences: number;
+  /** 0 where a coordinator does not say. */
+  readonly numSavedStates: number;
   readonly maxSamples: number;
 }
 
@@ -76,7 +80,15 @@ export type PeerControl =
     readonly load: ReportedLoad;
     readonly memoryBytes: number;
   }
-  | { readonly type: "load-failed"; readonly epoch: number; readonly reason: string }
+  | {
+    readonly type: "load-failed";
+    readonly epoch: number;
+    readonly reason: string;
+    /** The device has no room for the shard: a smaller one may fit. */
+    readonly isOutOfMemory: boolean;
+    /** Of the shard, on the device by then. */
+    readonly loadedBytes: number;
+  }
   /** A neighbour is out of reach: the pipeline of this epoch is of no use any more. */
   | { readonly type: "stage-lost"; readonly epoch: number; readonly reason: string }
   | {

@@ -31,6 +31,7 @@ const device = z.object({
   hasF16: z.boolean(),
   subgroupSize: count,
   maxBindingBytes: count,
+  usesF16Kv: z.boolean(),
   readGBps: amount,
   matmulGflops: amount,
 });
@@ -49,6 +50,7 @@ const limits = z.object({
   maxModelLength: positive,
   maxBatchTokens: positive,
   maxSequences: positive,
+  numSavedStates: z.number().int().min(0).max(2 ** 31).default(0),
   maxSamples: positive,
 });
 
@@ -74,7 +76,13 @@ const fromPeer = z.discriminatedUnion("type", [
   }),
   z.object({ type: z.literal("load-progress"), epoch: count, load }),
   z.object({ type: z.literal("ready"), epoch: count, load, memoryBytes: count }),
-  z.object({ type: z.literal("load-failed"), epoch: count, reason }),
+  z.object({
+    type: z.literal("load-failed"),
+    epoch: count,
+    reason,
+    isOutOfMemory: z.boolean(),
+    loadedBytes: count,
+  }),
   z.object({ type: z.literal("stage-lost"), epoch: count, reason }),
   z.object({ type: z.literal("step-failed"), epoch: count, stepId: count, reason }),
   z.object({ type: z.literal("pause") }),

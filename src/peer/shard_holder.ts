@@ -9,7 +9,7 @@ import { maxBatchBytes } from "../pipeline/batch_frame.ts";
 import { type ServiceStats, StageService } from "../pipeline/stage_service.ts";
 import type { Clock } from "../platform/platform.ts";
 import type { HostedStage, LoadState, StageHost } from "../stage/stage_host.ts";
-import { shardMemoryBytes } from "../stage/shard_memory.ts";
+import { isOutOfMemory, shardMemoryBytes, ShardMemoryError } from "../stage/shard_memory.ts";
 import { parseShardManifest } from "../weights/parse_shard_manifest.ts";
 import type { ShardManifest } from "../weights/shard_manifest.ts";
 
@@ -104,7 +104,11 @@ export class ShardHolder {
         this.#order = null;
         const reason = error instanceof Error ? error.message : String(error);
         this.#failure = clipReason(reason);
-        coordinator.sendControl({ type: "load-failed", epoch, reason: this.#failure });
+        coordinator.sendControl({
+          ...{ type: "load-failed", epoch, reason: this.#failure },
+          isOutOfMemory: isOutOfMemory(error),
+          loadedBytes: this.#load?.loadedBytes ?? 0,
+        });
       } finally {
         onChange();
       }
@@ -211,18 +215,16 @@ export class ShardHolder {
 
   /** The model's configuration, if its shard is within what is lent. */
   #check(
-    { shard, limits, useF16Kv, isDeterministic }: LoadOrder,
+    { shard, limits, useF16Kv }: LoadOrder,
     { hfConfig, tensors }: ShardManifest,
   ): ModelConfig {
     const architecture = architectureOf(hfConfig);
     const config = architecture.readConfig(hfConfig);
-    const { isSoftware, hasF16 } = this.#options.host.device;
-    // Left to the device, it takes f16 where the fast kernels do.
-    const isF16Kv = useF16Kv ?? (hasF16 && !isSoftware && isDeterministic !== true);
+    const isF16Kv = useF16Kv ?? this.#options.host.device.usesF16Kv;
     const bytes = shardMemoryBytes({ tensors, architecture, config, shard, limits, isF16Kv });
     const { memoryBytes } = this.#options;
     if (bytes <= memoryBytes) return config;
-    throw new RangeError(
+    throw new ShardMemoryError(
       `Layers [${shard.startLayer}, ${shard.endLayer}) take ${bytes} bytes of memory, and ` +
         `${memoryBytes} are lent`,
     );

@@ -25,8 +25,10 @@ export type Placement =
   | { readonly type: "placed"; readonly stages: readonly PlacedStage[]; readonly slowestMs: number }
   | { readonly type: "short"; readonly missingBytes: number };
 
-/** What `placeLayers()` may look at besides model and peers. */
+/** What `placeLayers()` goes by besides model and peers. */
 export interface PlacementOptions {
+  /** Blocks of the KV pool that every stage must have room for. */
+  readonly numBlocks: number;
   /**
    * What the peers hold now. Kept while it is valid and near the best; a peer that has gone may be
    * replaced by one that had no layers.
@@ -42,13 +44,15 @@ export interface PlacementOptions {
 export function placeLayers(
   model: ModelCosts,
   peers: readonly PlacedPeer[],
-  { previous }: PlacementOptions = {},
+  { numBlocks, previous }: PlacementOptions,
 ): Placement {
   requireLayers(model);
   const usable = sortedPeers(peers);
-  const costs = new StageCosts(model, usable);
+  const costs = new StageCosts(model, { peers: usable, numBlocks });
   const spans = fastestSpans(costs);
-  if (spans === null) return { type: "short", missingBytes: missingBytes(model, usable) };
+  if (spans === null) {
+    return { type: "short", missingBytes: missingBytes(model, { peers: usable, numBlocks }) };
+  }
   const limitMs = slowestMs(costs, spans) * KEPT_SLOWDOWN;
   const kept = previous && keptSpans(previous, { peers: usable, costs, limitMs });
   return placed(costs, usable, kept ?? spans);
@@ -117,14 +121,20 @@ function slowestMs(costs: StageCosts, spans: readonly Span[]): number {
   return Math.max(...spans.map((span) => costs.timeMs(span)));
 }
 
-/** The smallest memory with which one more peer of any speed would make the model fit. */
-function missingBytes(model: ModelCosts, peers: readonly PlacedPeer[]): number {
-  const isEnough = (memoryBytes: number) => {
-    const added: PlacedPeer = { id: "", memoryBytes, readGBps: 1 };
-    return fillLayers(new StageCosts(model, [...peers, added]), Infinity) !== null;
-  };
+/**
+ * The smallest memory with which one more peer of any speed would make the model fit, if it keeps K
+ * and V as f32.
+ */
+function missingBytes(
+  model: ModelCosts,
+  { peers, numBlocks }: { readonly peers: readonly PlacedPeer[]; readonly numBlocks: number },
+): number {
+  const slow = { id: "", readGBps: 1, usesF16Kv: false };
+  const costsWith = (memoryBytes: number) =>
+    new StageCosts(model, { peers: [...peers, { ...slow, memoryBytes }], numBlocks });
+  const isEnough = (memoryBytes: number) => fillLayers(costsWith(memoryBytes), Infinity) !== null;
   let tooSmall = 0;
-  let enough = new StageCosts(model, []).memoryBytes({ startLayer: 0, endLayer: model.numLayers });
+  let enough = costsWith(0).memoryBytes({ ...slow, startLayer: 0, endLayer: model.numLayers });
   while (enough - tooSmall > 1) {
     const bytes = Math.floor((tooSmall + enough) / 2);
     if (isEnough(bytes)) enough = bytes;

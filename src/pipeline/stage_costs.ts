@@ -6,6 +6,8 @@ export interface PlacedPeer {
   readonly memoryBytes: number;
   /** Memory bandwidth: what a decode step is bound by. */
   readonly readGBps: number;
+  /** Keeps K and V as f16, else as f32. */
+  readonly usesF16Kv: boolean;
 }
 
 /** A run of layers on one peer. */
@@ -16,35 +18,53 @@ export interface Span {
   readonly endLayer: number;
 }
 
+/** Layers [startLayer, endLayer). */
+export type Layers = Pick<Span, "startLayer" | "endLayer">;
+
 /**
- * Memory and time of any run of layers on any peer. A stage that starts at layer 0 holds the
- * embedding, one that ends at the last layer the head.
+ * Memory and time of any run of layers on any peer, with a KV pool of `numBlocks`. A stage that
+ * starts at layer 0 holds the embedding, one that ends at the last layer the head.
  */
 export class StageCosts {
   readonly numLayers: number;
   readonly numPeers: number;
   readonly #model: ModelCosts;
   readonly #peers: readonly PlacedPeer[];
+  readonly #numBlocks: number;
   /** Bytes of the layers before each one, [numLayers + 1]. */
   readonly #bytesBefore: readonly number[];
 
-  constructor(model: ModelCosts, peers: readonly PlacedPeer[]) {
+  constructor(
+    model: ModelCosts,
+    { peers, numBlocks }: { readonly peers: readonly PlacedPeer[]; readonly numBlocks: number },
+  ) {
     this.numLayers = model.numLayers;
     this.numPeers = peers.length;
     this.#model = model;
     this.#peers = peers;
+    this.#numBlocks = numBlocks;
     const before = [0];
     for (const bytes of model.layerBytes) before.push((before.at(-1) ?? 0) + bytes);
     this.#bytesBefore = before;
   }
 
-  /** Memory that a stage needs on any peer. */
-  memoryBytes({ startLayer, endLayer }: Omit<Span, "peer">): number {
-    const { kvBytesPerLayer, scratchBytes, embeddingBytes, headBytes, isTied } = this.#model;
+  /** Memory that a stage needs. */
+  memoryBytes(layers: Layers & Pick<PlacedPeer, "usesF16Kv">): number {
+    return this.fixedBytes(layers) + this.#numBlocks * kvBytesPerBlock(this.#model, layers);
+  }
+
+  /** Memory that a stage needs beside its KV pool: weights and buffers. */
+  fixedBytes(layers: Layers): number {
+    return this.weightBytes(layers) + this.#model.scratchBytes;
+  }
+
+  /** Of it, the weights and, in the last stage, the buffers of sampling. */
+  weightBytes({ startLayer, endLayer }: Layers): number {
+    const { embeddingBytes, headBytes, isTied } = this.#model;
     const embedding = startLayer === 0 ? embeddingBytes : 0;
     const head = endLayer === this.numLayers ? headBytes : 0;
-    return this.#layerBytes(startLayer, endLayer) + (endLayer - startLayer) * kvBytesPerLayer +
-      scratchBytes + (isTied ? Math.max(embedding, head) : embedding + head);
+    return this.#layerBytes(startLayer, endLayer) +
+      (isTied ? Math.max(embedding, head) : embedding + head);
   }
 
   /** Time to read all weights of a stage once: what a decode step takes, in ms. */
@@ -56,8 +76,9 @@ export class StageCosts {
 
   /** The stage fits in the peer's memory and takes at most `limitMs`. */
   fits(span: Span, limitMs: number): boolean {
-    return this.memoryBytes(span) <= (this.#peers[span.peer]?.memoryBytes ?? 0) &&
-      this.timeMs(span) <= limitMs;
+    const { memoryBytes, usesF16Kv } = this.#peers[span.peer] ??
+      { memoryBytes: 0, usesF16Kv: false };
+    return this.memoryBytes({ ...span, usesF16Kv }) <= memoryBytes && this.timeMs(span) <= limitMs;
   }
 
   /**
@@ -84,4 +105,12 @@ export class StageCosts {
   #layerBytes(startLayer: number, endLayer: number): number {
     return (this.#bytesBefore[endLayer] ?? 0) - (this.#bytesBefore[startLayer] ?? 0);
   }
+}
+
+/** Bytes of one block of the KV pool over all layers of a stage. */
+export function kvBytesPerBlock(
+  { kvBlockBytes }: Pick<ModelCosts, "kvBlockBytes">,
+  { startLayer, endLayer, usesF16Kv }: Layers & Pick<PlacedPeer, "usesF16Kv">,
+): number {
+  return (endLayer - startLayer) * (usesF16Kv ? kvBlockBytes.f16 : kvBlockBytes.f32);
 }

@@ -4,24 +4,51 @@
  * @module
  */
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { freemem, totalmem } from "node:os";
+import { join } from "node:path";
 import type { KnownMemory } from "./pledge.ts";
 
 const NVIDIA_QUERY = ["--query-gpu=name,memory.free", "--format=csv,noheader,nounits"];
 const NVIDIA_DEADLINE_MS = 5000;
+/** Where Linux shows graphics cards. */
+const CARDS_FOLDER = "/sys/class/drm";
+/** A GPU with less of its own works in main memory: this is the part that firmware set aside. */
+const LEAST_OWN_BYTES = 2 * 1024 ** 3;
 
 /** What this machine has free; of NVIDIA's GPUs the one whose name is in `adapterName`. */
 export async function headlessMemory(adapterName: string): Promise<KnownMemory> {
-  const freeGpuBytes = /nvidia|geforce|quadro|tesla|rtx|gtx/i.test(adapterName)
-    ? parseNvidiaFree(await nvidiaSmi(), adapterName)
-    : null;
+  const freeGpuBytes = await freeGpuMemory(adapterName);
   const meminfo = await readFile("/proc/meminfo", "utf8").catch(() => "");
   return {
     systemBytes: totalmem(),
     freeSystemBytes: parseAvailable(meminfo) ?? freemem(),
     freeGpuBytes,
   };
+}
+
+async function freeGpuMemory(adapterName: string): Promise<number | null> {
+  if (/nvidia|geforce|quadro|tesla|rtx|gtx/i.test(adapterName)) {
+    return parseNvidiaFree(await nvidiaSmi(), adapterName);
+  }
+  return /amd|radeon|radv/i.test(adapterName) ? await readAmdFree(CARDS_FOLDER) : null;
+}
+
+/**
+ * Free bytes of the card with the least, as the amdgpu driver counts them under `folder`; null where
+ * there is none with memory of its own.
+ */
+export async function readAmdFree(folder: string): Promise<number | null> {
+  const cards = await readdir(folder).catch((): string[] => []);
+  const free: number[] = [];
+  for (const card of cards.filter((name) => /^card\d+$/.test(name))) {
+    const read = async (what: string) =>
+      Number(await readFile(join(folder, card, "device", what), "utf8").catch(() => NaN));
+    const totalBytes = await read("mem_info_vram_total");
+    const freeBytes = totalBytes - await read("mem_info_vram_used");
+    if (totalBytes >= LEAST_OWN_BYTES && freeBytes >= 0) free.push(freeBytes);
+  }
+  return free.length === 0 ? null : Math.min(...free);
 }
 
 /** Bytes of "MemAvailable", which counts caches that the kernel would give up; null without one. */

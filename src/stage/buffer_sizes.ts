@@ -1,5 +1,6 @@
 import { BLOCK_SIZE, type ModelConfig } from "../core.ts";
 import { STEP_BYTES } from "../kernels/context.ts";
+import { pairsBytes } from "../kernels/index_pairs.ts";
 import { PENALTY_ENTRY_BYTES, PENALTY_ROW_BYTES } from "../kernels/penalize.ts";
 import { SAMPLE_PARAMS_BYTES } from "../kernels/sample.ts";
 import type { Architecture } from "../models/architecture.ts";
@@ -9,7 +10,7 @@ import type { StageLimits } from "./stage_limits.ts";
 export function bufferSizes({ architecture, config, limits }: {
   readonly architecture: Pick<Architecture, "scratchColumns">;
   readonly config: ModelConfig;
-  readonly limits: StageLimits;
+  readonly limits: Omit<StageLimits, "numBlocks">;
 }) {
   const { hiddenSize, vocabSize, rope } = config;
   const { maxBatchTokens, maxSequences, maxSamples, maxModelLength } = limits;
@@ -30,6 +31,7 @@ export function bufferSizes({ architecture, config, limits }: {
       decodeRows: maxBatchTokens * 4,
       tiles: maxBatchTokens * 16,
       sampleRows: maxSamples * 4,
+      blockCopies: pairsBytes(maxSequences),
     },
     /** Of the last stage only. */
     head: {
@@ -39,6 +41,9 @@ export function bufferSizes({ architecture, config, limits }: {
       penaltyRows: maxSamples * PENALTY_ROW_BYTES,
       penaltyEntries: maxSequences * Math.min(vocabSize, maxModelLength) * PENALTY_ENTRY_BYTES,
       tokens: maxSamples * 4,
+      lastTokens: maxSequences * 4,
+      takenTokens: pairsBytes(maxSequences),
+      drawnTokens: pairsBytes(maxSequences),
     },
   };
 }

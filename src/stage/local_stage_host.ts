@@ -50,6 +50,7 @@ export class LocalStageHost implements StageHost {
       hasF16: capabilities.hasF16,
       subgroupSize: options.tuning.useSubgroups ? capabilities.subgroupSize : 0,
       maxBindingBytes: capabilities.maxBindingBytes,
+      usesF16Kv: options.tuning.useF16Kv,
       ...options.speed,
     };
   }

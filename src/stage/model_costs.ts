@@ -13,7 +13,8 @@ export interface ModelCosts {
   readonly numLayers: number;
   /** Each layer's weights. */
   readonly layerBytes: readonly number[];
-  readonly kvBytesPerLayer: number;
+  /** K and V of one block in one layer, by the type of their elements. */
+  readonly kvBlockBytes: { readonly f32: number; readonly f16: number };
   /** Buffers of any stage beside weights and KV. */
   readonly scratchBytes: number;
   readonly embeddingBytes: number;
@@ -24,12 +25,12 @@ export interface ModelCosts {
 }
 
 /** Adds up a model. Throws a FormatError for a tensor that is missing or cannot be read. */
-export function modelCosts({ source, architecture, config, limits, isF16Kv }: {
+export function modelCosts({ source, architecture, config, limits }: {
   readonly source: Pick<ModelSource, "name" | "tensors" | "unreadable">;
   readonly architecture: Architecture;
   readonly config: ModelConfig;
-  readonly limits: StageLimits;
-  readonly isF16Kv: boolean;
+  /** The KV pool's size is left out of account. */
+  readonly limits: Omit<StageLimits, "numBlocks">;
 }): ModelCosts {
   const { numLayers, hiddenSize, isTied, numKvHeads, headDim } = config;
   const matrix = ({ names }: Pick<MatrixTensors, "names">) =>
@@ -44,8 +45,10 @@ export function modelCosts({ source, architecture, config, limits, isF16Kv }: {
   return {
     numLayers,
     layerBytes: layers,
-    kvBytesPerLayer: 2 *
-      allocatedBytes(kvBytes({ numKvHeads, headDim, isF16: isF16Kv }, limits.numBlocks)),
+    kvBlockBytes: {
+      f32: 2 * kvBytes({ numKvHeads, headDim, isF16: false }, 1),
+      f16: 2 * kvBytes({ numKvHeads, headDim, isF16: true }, 1),
+    },
     scratchBytes: allocatedBytes(step) + buffers(scratch) + buffers(batch),
     embeddingBytes: matrix({ names: [EMBEDDING_TENSOR] }),
     headBytes: vectorBytes({ length: hiddenSize }) +

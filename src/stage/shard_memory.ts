@@ -1,8 +1,19 @@
 import type { ModelConfig, Shard } from "../core.ts";
+import { GpuMemoryError } from "../gpu/context.ts";
 import { kvBytes } from "../kernels/kv_cache.ts";
 import type { Architecture } from "../models/architecture.ts";
 import { bufferSizes } from "./buffer_sizes.ts";
 import type { StageLimits } from "./stage_limits.ts";
+
+/** A shard takes more memory than its device may give. */
+export class ShardMemoryError extends Error {
+  override readonly name = "ShardMemoryError";
+}
+
+/** The device has no room for a shard: a smaller one may fit. */
+export function isOutOfMemory(error: unknown): boolean {
+  return error instanceof ShardMemoryError || error instanceof GpuMemoryError;
+}
 
 /** GPU memory in bytes that a shard takes at least: tensors as stored, KV cache and buffers. */
 export function shardMemoryBytes({ tensors, architecture, config, shard, limits, isF16Kv }: {

@@ -17,6 +17,8 @@ export interface DeviceReport {
   /** 0 when subgroups are not used. */
   readonly subgroupSize: number;
   readonly maxBindingBytes: number;
+  /** Keeps K and V as f16 where a request leaves it to the device. */
+  readonly usesF16Kv: boolean;
   /** Measured streaming read in GB/s. */
   readonly readGBps: number;
   /** Measured matrix multiplication in GFLOP/s. */

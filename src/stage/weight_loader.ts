@@ -1,5 +1,5 @@
 import { dequantize, nativeBytes, planeBytes, repack } from "../formats/weight_format.ts";
-import { allocate } from "../gpu/buffer.ts";
+import { allocate, destroyAll } from "../gpu/buffer.ts";
 import type { GpuContext } from "../gpu/context.ts";
 import type { Weight, WeightPart } from "../gpu/weight.ts";
 import type { MatrixTensors, VectorTensors } from "../models/architecture.ts";
@@ -102,8 +102,7 @@ export class WeightLoader {
   }
 
   destroy(): void {
-    for (const buffer of this.#buffers) buffer.destroy();
-    this.#buffers.length = 0;
+    destroyAll(this.#context, this.#buffers.splice(0));
   }
 
   /** Loads one part; `answers` gets some of its rows'. */

@@ -6,6 +6,8 @@ import { openGoldenCase } from "../../src/golden.ts";
 import type { Mesh } from "../../src/mesh/mesh.ts";
 import { architectureOf } from "../../src/models/registry.ts";
 import { Peer } from "../../src/peer/peer.ts";
+import { fixedPool } from "../../src/pipeline/kv_pool.ts";
+import { type Layers, StageCosts } from "../../src/pipeline/stage_costs.ts";
 import { warmUp } from "../../src/pipeline/warm_up.ts";
 import { FileStore } from "../../src/platform/file_store.ts";
 import { meshCrypto } from "../../src/platform/web_crypto.ts";
@@ -26,6 +28,7 @@ const LIMITS = {
   maxModelLength: 200,
   maxBatchTokens: 32,
   maxSequences: 8,
+  numSavedStates: 0,
   maxSamples: 8,
 };
 
@@ -45,6 +48,7 @@ export interface BenchPeer {
 export class ClusterBench {
   readonly net = new FakeNet(quickClock);
   readonly notices: string[] = [];
+  readonly sampling = { ...DEFAULT_SAMPLING, temperature: 0.75, seed: 5 };
   readonly cluster: Cluster;
   readonly engine: Engine;
   readonly #peers: BenchPeer[] = [];
@@ -59,13 +63,14 @@ export class ClusterBench {
       version: "0",
       model: { name: "llama", vocabSize: config.vocabSize },
       shelf: new ManifestShelf({ share, model, crypto: meshCrypto }),
-      costs: modelCosts({ source, ...model, limits: LIMITS, isF16Kv: false }),
+      costs: modelCosts({ source, ...model, limits: LIMITS }),
       limits: LIMITS,
+      pool: fixedPool(LIMITS.numBlocks),
       isDeterministic: true,
       useF16Kv: null,
       hiddenType: "f32",
       minPeers: 1,
-      warmUp: (pipeline) => warmUp(pipeline, LIMITS),
+      warmUp,
       clock: quickClock,
       rng: { uint32: () => 200 },
       onNotice: (text) => this.notices.push(text),
@@ -75,13 +80,20 @@ export class ClusterBench {
       pipeline: this.cluster,
       scheduler: LIMITS,
       vocabSize: VOCAB_SIZE,
+      clock: quickClock,
     });
     this.cluster.isBusy = () => this.engine.stats().numRunning + this.engine.stats().numWaiting > 0;
-    this.cluster.onPipeline = () => void this.engine.restart();
+    this.cluster.onPipeline = ({ numBlocks }) => void this.engine.restart({ numBlocks });
   }
 
   get costs() {
-    return modelCosts({ source, architecture, config, limits: LIMITS, isF16Kv: false });
+    return modelCosts({ source, architecture, config, limits: LIMITS });
+  }
+
+  /** What a stage takes with a pool of `numBlocks`. */
+  stageBytes(layers: Layers, numBlocks = LIMITS.numBlocks): number {
+    const costs = new StageCosts(this.costs, { peers: [], numBlocks });
+    return costs.memoryBytes({ ...layers, usesF16Kv: false });
   }
 
   join({ memoryBytes = 1 << 30, ...host }: BenchPeerOptions = {}): BenchPeer {
@@ -119,7 +131,7 @@ export class ClusterBench {
 
   /** What a generation gives, and what it must give. */
   async generate(prompt: readonly number[], maxTokens: number) {
-    const sampling = { ...DEFAULT_SAMPLING, maxTokens, temperature: 0.75, seed: 5 };
+    const sampling = { ...this.sampling, maxTokens };
     const tokenIds: number[] = [];
     for await (const event of this.engine.generate(prompt, sampling)) {
       tokenIds.push(...event.tokenIds);

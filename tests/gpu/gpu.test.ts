@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { allocate, formatBytes } from "../../src/gpu/buffer.ts";
+import { allocate, destroyAll, formatBytes } from "../../src/gpu/buffer.ts";
 import { GpuMemoryError, withCapabilities } from "../../src/gpu/context.ts";
 import type { Dispatch } from "../../src/gpu/dispatch.ts";
 import { Profiler } from "../../src/gpu/profiler.ts";
@@ -7,6 +7,7 @@ import { ProgramCache, ShaderError } from "../../src/gpu/program.ts";
 import { ReadbackRing } from "../../src/gpu/readback_ring.ts";
 import { Recorder } from "../../src/gpu/recorder.ts";
 import { openTestGpu } from "../kernels/gpu.ts";
+import { fakeDevice } from "./fake_device.ts";
 
 const gpu = await openTestGpu();
 const { context } = gpu;
@@ -66,6 +67,26 @@ describe("allocate()", () => {
     await expect(allocate(unlimited, { label: "weights", sizeBytes: 2 ** 50 }))
       .rejects.toThrow(/^Cannot allocate 1024 TiB of GPU memory for "weights": ./);
     expect(await context.wait(device.popErrorScope())).toBeNull();
+  });
+
+  test("gets the memory of buffers that were destroyed just before", async () => {
+    const { context, used } = fakeDevice(100);
+    const buffers = [
+      await allocate(context, { label: "a", sizeBytes: 48 }),
+      await allocate(context, { label: "b", sizeBytes: 48 }),
+    ];
+    for (const buffer of buffers) buffer.destroy();
+    expect(used()).toBe(96);
+    await allocate(context, { label: "c", sizeBytes: 96 });
+    await expect(allocate(context, { label: "d", sizeBytes: 16 })).rejects.toThrow(
+      'Cannot allocate 16 B of GPU memory for "d": VK_ERROR_OUT_OF_DEVICE_MEMORY',
+    );
+  });
+
+  test("destroyAll() gives memory back at once", async () => {
+    const { context, used } = fakeDevice(100);
+    destroyAll(context, [await allocate(context, { label: "a", sizeBytes: 64 })]);
+    expect(used()).toBe(0);
   });
 
   test("formatBytes() writes bytes for people", () => {

@@ -12,14 +12,18 @@ const FROM_PEER: readonly Record<string, unknown>[] = [
     ...{ protocol: PROTOCOL, name: "Ada's laptop", version: "0.3.0", memoryBytes: 4e9 },
     device: {
       ...{ adapterName: "Some GPU", backend: "browser", isSoftware: false, hasF16: true },
-      ...{ subgroupSize: 32, maxBindingBytes: 1 << 30, readGBps: 81.5, matmulGflops: 900 },
+      ...{ subgroupSize: 32, maxBindingBytes: 1 << 30, usesF16Kv: true },
+      ...{ readGBps: 81.5, matmulGflops: 900 },
     },
     heldFiles: [{ key: "00112233", bytes: 5 }],
     isPaused: false,
   },
   { type: "load-progress", epoch: 1, load: LOAD },
   { type: "ready", epoch: 1, load: LOAD, memoryBytes: 7 },
-  { type: "load-failed", epoch: 1, reason: "The device is out of memory" },
+  {
+    ...{ type: "load-failed", epoch: 1, reason: "The device is out of memory" },
+    ...{ isOutOfMemory: true, loadedBytes: 5 },
+  },
   { type: "stage-lost", epoch: 1, reason: "Its neighbour left" },
   { type: "step-failed", epoch: 1, stepId: 4, reason: "Out of luck" },
   { type: "pause" },
@@ -42,7 +46,7 @@ const FROM_COORDINATOR: readonly Record<string, unknown>[] = [
     shard: { startLayer: 0, endLayer: 4, hasEmbedding: true, hasHead: false },
     limits: {
       ...{ numBlocks: 4, maxModelLength: 64, maxBatchTokens: 64, maxSequences: 1 },
-      maxSamples: 64,
+      ...{ maxSamples: 64, numSavedStates: 8 },
     },
     ...{ isDeterministic: null, useF16Kv: true, hiddenType: "f16", previous: null, next: PEER },
   },
@@ -94,8 +98,8 @@ for (const { name, parse, messages } of PARSERS) {
 
 test("texts of a peer cannot move a terminal's cursor", () => {
   const reason = "bad\u001b[2J\r\nluck\u0000 \u009b1m ümläut 👩‍👩‍👧";
-  expect(parsePeerControl({ type: "load-failed", epoch: 1, reason })).toEqual({
-    type: "load-failed",
+  expect(parsePeerControl({ type: "stage-lost", epoch: 1, reason })).toEqual({
+    type: "stage-lost",
     epoch: 1,
     reason: "bad [2J luck   1m ümläut 👩‍👩‍👧",
   });
@@ -103,7 +107,7 @@ test("texts of a peer cannot move a terminal's cursor", () => {
 
 test("a reason of any length fits a message once it is clipped", () => {
   const reason = "x".repeat(10_000);
-  expect(parsePeerControl({ type: "load-failed", epoch: 1, reason })).toBe(null);
-  expect(parsePeerControl({ type: "load-failed", epoch: 1, reason: clipReason(reason) }))
+  expect(parsePeerControl({ type: "stage-lost", epoch: 1, reason })).toBe(null);
+  expect(parsePeerControl({ type: "stage-lost", epoch: 1, reason: clipReason(reason) }))
     .not.toBe(null);
 });

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { GpuMemoryError } from "../../src/gpu/context.ts";
 import { aborted } from "../../src/mesh/aborted.ts";
 import { MAX_NAME_LENGTH, PROTOCOL } from "../../src/mesh/control.ts";
 import type { Peer } from "../../src/peer/peer.ts";
@@ -279,6 +280,7 @@ describe("orders", () => {
       expect(await coordinator.next(peer, "load-failed")).toEqual({
         ...{ type: "load-failed", epoch: 1 },
         reason: "The coordinator's list of tensors is damaged",
+        ...{ isOutOfMemory: false, loadedBytes: 0 },
       });
     }
     expect(peer.view()).toMatchObject({ state: "waiting", startLayer: null });
@@ -290,11 +292,28 @@ describe("orders", () => {
   test("layers that take more than what is lent are refused before a tensor is read", async () => {
     const { coordinator, peer, host } = await meet({ memoryBytes: 500_000 });
     await coordinator.order(peer, 1);
-    expect((await coordinator.next(peer, "load-failed")).reason).toMatch(
-      /^Layers \[0, 3\) take \d+ bytes of memory, and 500000 are lent$/,
-    );
+    const { reason, isOutOfMemory } = await coordinator.next(peer, "load-failed");
+    expect(reason).toMatch(/^Layers \[0, 3\) take \d+ bytes of memory, and 500000 are lent$/);
+    expect(isOutOfMemory).toBe(true);
     expect(host.loads).toEqual([]);
     expect(coordinator.numReads).toBe(1);
+  });
+
+  test("a device that is full says so, and holds nothing", async () => {
+    const { coordinator, peer, host } = await meet({
+      host: {
+        onLoad: () => {
+          throw new GpuMemoryError('Cannot allocate 1 GiB of GPU memory for "keys of layer 0"');
+        },
+      },
+    });
+    await coordinator.order(peer, 1);
+    expect(await coordinator.next(peer, "load-failed")).toMatchObject({
+      reason: 'Cannot allocate 1 GiB of GPU memory for "keys of layer 0"',
+      ...{ isOutOfMemory: true, loadedBytes: 0 },
+    });
+    expect(host.stage).toBeNull();
+    expect(peer.view()).toMatchObject({ state: "waiting", startLayer: null });
   });
 
   test("a file that the coordinator does not give fails the load with its reason", async () => {

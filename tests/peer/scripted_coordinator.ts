@@ -26,6 +26,7 @@ const LIMITS = {
   maxModelLength: 200,
   maxBatchTokens: 32,
   maxSequences: 8,
+  numSavedStates: 0,
   maxSamples: 8,
 };
 

@@ -1,12 +1,13 @@
 import { expect, test } from "vitest";
 import { placeEvenly } from "../../src/pipeline/place_evenly.ts";
 
-const peer = (id: string, readGBps = 1) => ({ id, readGBps, memoryBytes: 1 });
+const peer = (id: string, readGBps = 1) => ({ id, readGBps, memoryBytes: 1, usesF16Kv: false });
 
 function model(numLayers: number) {
   return {
     ...{ numLayers, layerBytes: Array(numLayers).fill(100), isTied: false },
-    ...{ kvBytesPerLayer: 0, scratchBytes: 0, embeddingBytes: 100, headBytes: 100 },
+    ...{ scratchBytes: 0, embeddingBytes: 100, headBytes: 100 },
+    kvBlockBytes: { f32: 0, f16: 0 },
   };
 }
 
@@ -14,7 +15,9 @@ function shards(numStages: number, { numLayers, peerIds }: {
   readonly numLayers: number;
   readonly peerIds: readonly string[];
 }) {
-  const placement = placeEvenly(numStages)(model(numLayers), peerIds.map((id) => peer(id)));
+  const placement = placeEvenly(numStages)(model(numLayers), peerIds.map((id) => peer(id)), {
+    numBlocks: 1,
+  });
   if (placement.type !== "placed") throw new Error("Nothing was placed");
   return placement.stages.map(({ peerId, shard }) => [
     peerId,
@@ -37,6 +40,6 @@ test("there are no more stages than layers, peers, or wanted ones", () => {
 });
 
 test("speed and memory play no role", () => {
-  const fast = placeEvenly(2)(model(4), [peer("a", 1000), peer("b", 0.1)]);
+  const fast = placeEvenly(2)(model(4), [peer("a", 1000), peer("b", 0.1)], { numBlocks: 1 });
   expect(fast).toMatchObject({ stages: [{ shard: { endLayer: 2 } }, { shard: { endLayer: 4 } }] });
 });

@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type PlacedStage, placeLayers, type Placement } from "../../src/pipeline/placement.ts";
+import {
+  type PlacedStage,
+  placeLayers,
+  type Placement,
+  type PlacementOptions,
+} from "../../src/pipeline/placement.ts";
 import { type PlacedPeer, type Span, StageCosts } from "../../src/pipeline/stage_costs.ts";
 import type { ModelCosts } from "../../src/stage/model_costs.ts";
 
@@ -9,7 +14,7 @@ const MB = 1e6;
 describe("placeLayers()", () => {
   it("gives a peer of twice the speed twice the layers", () => {
     const peers = [peer("slow", { readGBps: 50 }), peer("fast", { readGBps: 100 })];
-    expect(layersOf(placeLayers(model({ numLayers: 12 }), peers))).toEqual({ fast: 8, slow: 4 });
+    expect(layersOf(place(model({ numLayers: 12 }), peers))).toEqual({ fast: 8, slow: 4 });
   });
 
   it("gives a fast peer no more than its memory holds", () => {
@@ -17,7 +22,7 @@ describe("placeLayers()", () => {
       peer("small", { readGBps: 1000, memoryBytes: 35 * MB }),
       peer("large", { readGBps: 10 }),
     ];
-    expect(layersOf(placeLayers(model({ numLayers: 12 }), peers))).toEqual({ small: 3, large: 9 });
+    expect(layersOf(place(model({ numLayers: 12 }), peers))).toEqual({ small: 3, large: 9 });
   });
 
   it("counts the embedding, KV and buffers of a stage as memory, and the head as time too", () => {
@@ -25,23 +30,36 @@ describe("placeLayers()", () => {
       numLayers: 4,
       embeddingBytes: 20 * MB,
       headBytes: 20 * MB,
-      kvBytesPerLayer: MB,
+      kvBlockBytes: { f32: MB, f16: MB / 2 },
       scratchBytes: 3 * MB,
     });
     const memoryBytes = 2 * 11 * MB + 3 * MB + 20 * MB;
     const peers = [peer("a", { memoryBytes }), peer("b", { memoryBytes })];
-    const placement = placeLayers(ends, peers);
+    const placement = place(ends, peers);
     expect(layersOf(placement)).toEqual({ a: 2, b: 2 });
     expect(placement).toMatchObject({ slowestMs: (2 * 10 + 20) * MB / (100 * 1e6) });
     const tight = [peer("a", { memoryBytes }), peer("b", { memoryBytes: memoryBytes - 1 })];
-    expect(placeLayers(ends, tight).type).toBe("short");
+    expect(place(ends, tight).type).toBe("short");
+  });
+
+  it("leaves room for the KV pool: twice as much where K and V are f32", () => {
+    const cached = model({ numLayers: 8, kvBlockBytes: { f32: 2 * MB, f16: MB } });
+    const peers = [
+      peer("f16", { memoryBytes: 60 * MB, usesF16Kv: true }),
+      peer("f32", { memoryBytes: 90 * MB }),
+    ];
+    // Layers of 15 and 20 MB.
+    expect(layersOf(place(cached, peers, { numBlocks: 5 }))).toEqual({ f16: 4, f32: 4 });
+    const short = place(cached, peers, { numBlocks: 20 });
+    // 30 MB and 50 MB: two and one of eight.
+    expect(short).toEqual({ type: "short", missingBytes: 5 * 50 * MB });
   });
 
   it("takes the large embedding matrix once where a tied model's ends are on one peer", () => {
     const tied = { ...model({ numLayers: 2, embeddingBytes: 30 * MB, headBytes: 30 * MB }) };
     const peers = [peer("a", { memoryBytes: 50 * MB })];
-    expect(placeLayers({ ...tied, isTied: true }, peers).type).toBe("placed");
-    expect(placeLayers({ ...tied, isTied: false }, peers))
+    expect(place({ ...tied, isTied: true }, peers).type).toBe("placed");
+    expect(place({ ...tied, isTied: false }, peers))
       .toEqual({ type: "short", missingBytes: 40 * MB });
   });
 
@@ -51,7 +69,7 @@ describe("placeLayers()", () => {
       peer("a", { memoryBytes: 25 * MB, readGBps: 900 }),
       peer("b", { memoryBytes: 100 * MB, readGBps: 10 }),
     ];
-    const placement = placeLayers(large, peers);
+    const placement = place(large, peers);
     expect(stagesOf(placement).map(({ peerId }) => peerId)).toEqual(["a", "b"]);
     expect(stagesOf(placement).map(({ shard }) => shard)).toEqual([
       { startLayer: 0, endLayer: 2, hasEmbedding: true, hasHead: false },
@@ -61,30 +79,30 @@ describe("placeLayers()", () => {
 
   it("leaves out peers that would not make the slowest stage faster", () => {
     const peers = ["a", "b", "c"].map((id) => peer(id));
-    expect(layersOf(placeLayers(model({ numLayers: 1 }), peers))).toEqual({ a: 1 });
-    expect(layersOf(placeLayers(model({ numLayers: 2 }), peers))).toEqual({ a: 1, b: 1 });
+    expect(layersOf(place(model({ numLayers: 1 }), peers))).toEqual({ a: 1 });
+    expect(layersOf(place(model({ numLayers: 2 }), peers))).toEqual({ a: 1, b: 1 });
     const withSlow = [peer("a"), peer("slow", { readGBps: 1 })];
-    expect(layersOf(placeLayers(model({ numLayers: 3 }), withSlow))).toEqual({ a: 3 });
+    expect(layersOf(place(model({ numLayers: 3 }), withSlow))).toEqual({ a: 3 });
     const unmeasured = [peer("a"), peer("none", { readGBps: 0 }), peer("odd", { readGBps: NaN })];
-    expect(layersOf(placeLayers(model({ numLayers: 8 }), unmeasured))).toEqual({ a: 8 });
+    expect(layersOf(place(model({ numLayers: 8 }), unmeasured))).toEqual({ a: 8 });
   });
 
   it("says how much memory one more peer would have to lend", () => {
     const large = model({ numLayers: 10, scratchBytes: 2 * MB });
-    expect(placeLayers(large, [])).toEqual({ type: "short", missingBytes: 102 * MB });
+    expect(place(large, [])).toEqual({ type: "short", missingBytes: 102 * MB });
     const peers = [peer("a", { memoryBytes: 45 * MB }), peer("b", { memoryBytes: 31 * MB })];
-    expect(placeLayers(large, peers)).toEqual({ type: "short", missingBytes: 42 * MB });
-    const enough = placeLayers(large, [...peers, peer("c", { memoryBytes: 42 * MB })]);
+    expect(place(large, peers)).toEqual({ type: "short", missingBytes: 42 * MB });
+    const enough = place(large, [...peers, peer("c", { memoryBytes: 42 * MB })]);
     expect(layersOf(enough)).toEqual({ a: 4, b: 2, c: 4 });
   });
 
   it("refuses a model without layers, sizes that do not match and ids that repeat", () => {
-    expect(() => placeLayers(model({ numLayers: 0 }), [peer("a")])).toThrow(
+    expect(() => place(model({ numLayers: 0 }), [peer("a")])).toThrow(
       "Cannot place 0 layers: a model has at least 1",
     );
-    expect(() => placeLayers({ ...model({ numLayers: 3 }), layerBytes: [1] }, [peer("a")]))
+    expect(() => place({ ...model({ numLayers: 3 }), layerBytes: [1] }, [peer("a")]))
       .toThrow("The model has 3 layers and sizes of 1: give one of each layer");
-    expect(() => placeLayers(model({ numLayers: 1 }), [peer("a"), peer("a")]))
+    expect(() => place(model({ numLayers: 1 }), [peer("a"), peer("a")]))
       .toThrow('Two peers have the id "a": ids must be unique');
   });
 });
@@ -94,20 +112,20 @@ describe("placeLayers() after a placement", () => {
 
   it("keeps what peers hold while it is at most a tenth slower than the best", () => {
     const peers = [peer("a", { readGBps: 100 }), peer("b", { readGBps: 109 })];
-    const previous = stagesOf(placeLayers(twelve, [peer("a"), peer("b")]));
-    expect(layersOf(placeLayers(twelve, peers, { previous }))).toEqual({ a: 6, b: 6 });
-    expect(stagesOf(placeLayers(twelve, peers, { previous }))).toEqual(previous);
+    const previous = stagesOf(place(twelve, [peer("a"), peer("b")]));
+    expect(layersOf(place(twelve, peers, { previous }))).toEqual({ a: 6, b: 6 });
+    expect(stagesOf(place(twelve, peers, { previous }))).toEqual(previous);
   });
 
   it("gives it up when a newcomer makes the mesh much faster", () => {
-    const previous = stagesOf(placeLayers(twelve, [peer("a"), peer("b")]));
+    const previous = stagesOf(place(twelve, [peer("a"), peer("b")]));
     const peers = ["a", "b", "c"].map((id) => peer(id));
-    expect(layersOf(placeLayers(twelve, peers, { previous }))).toEqual({ a: 4, b: 4, c: 4 });
+    expect(layersOf(place(twelve, peers, { previous }))).toEqual({ a: 4, b: 4, c: 4 });
   });
 
   it("lets a spare peer take the layers of one that has gone, and no other reload", () => {
-    const previous = stagesOf(placeLayers(twelve, ["a", "b", "c"].map((id) => peer(id))));
-    const now = placeLayers(twelve, ["spare", "a", "c"].map((id) => peer(id)), { previous });
+    const previous = stagesOf(place(twelve, ["a", "b", "c"].map((id) => peer(id))));
+    const now = place(twelve, ["spare", "a", "c"].map((id) => peer(id)), { previous });
     expect(stagesOf(now)).toEqual(previous.map((stage) => ({
       ...stage,
       peerId: stage.peerId === "b" ? "spare" : stage.peerId,
@@ -116,9 +134,9 @@ describe("placeLayers() after a placement", () => {
 
   it("starts afresh when it no longer fits, has gaps or names a peer twice", () => {
     const peers = [peer("a", { memoryBytes: 50 * MB }), peer("b")];
-    const fresh = placeLayers(twelve, peers);
+    const fresh = place(twelve, peers);
     expect(layersOf(fresh)).toEqual({ a: 5, b: 7 });
-    const [first, second] = stagesOf(placeLayers(twelve, [peer("a"), peer("b")]));
+    const [first, second] = stagesOf(place(twelve, [peer("a"), peer("b")]));
     if (!first || !second) throw new Error("Two stages were expected");
     const gap = { ...second, shard: { ...second.shard, startLayer: 7 } };
     for (
@@ -127,7 +145,7 @@ describe("placeLayers() after a placement", () => {
         { ...second, peerId: "b" },
       ]]
     ) {
-      expect(placeLayers(twelve, peers, { previous })).toEqual(fresh);
+      expect(place(twelve, peers, { previous })).toEqual(fresh);
     }
   });
 });
@@ -136,11 +154,11 @@ describe("placeLayers() for any model and peers", () => {
   it("covers every layer once, within every memory, or says what is missing", () => {
     fc.assert(
       fc.property(models(40), peerLists(14), (model, peers) => {
-        const placement = placeLayers(model, peers);
+        const placement = place(model, peers);
         if (placement.type === "placed") return expectValid(placement, model, peers);
         const { missingBytes } = placement;
         const withPeer = (memoryBytes: number) =>
-          placeLayers(model, [...peers, { id: "new", memoryBytes, readGBps: 1 }]).type;
+          place(model, [...peers, { id: "new", memoryBytes, readGBps: 1, usesF16Kv: false }]).type;
         expect(missingBytes).toBeGreaterThan(0);
         // Beyond 10 peers another is placed by rule of thumb where layers differ in size.
         if (peers.length >= 10) return;
@@ -154,7 +172,7 @@ describe("placeLayers() for any model and peers", () => {
   it("is as fast as the best of all placements, on as few peers", () => {
     fc.assert(
       fc.property(models(6), peerLists(4), (model, peers) => {
-        const placement = placeLayers(model, peers);
+        const placement = place(model, peers);
         const best = searchAll(model, peers);
         expect(placement.type).toBe(best === null ? "short" : "placed");
         if (placement.type !== "placed" || best === null) return;
@@ -173,8 +191,8 @@ describe("placeLayers() for any model and peers", () => {
         const crowd = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((index) =>
           peer(`tiny${index}`, { memoryBytes: 1 })
         );
-        const few = placeLayers(model, peers);
-        const many = placeLayers(model, [...peers, ...crowd]);
+        const few = place(model, peers);
+        const many = place(model, [...peers, ...crowd]);
         expect(many.type).toBe(few.type);
         if (many.type !== "placed" || few.type !== "placed") return;
         expect(many.slowestMs / few.slowestMs).toBeCloseTo(1, 8);
@@ -189,8 +207,8 @@ describe("placeLayers() for any model and peers", () => {
     for (const [models_, size] of [[models(16), 8], [uniform, 16]] as const) {
       fc.assert(
         fc.property(models_, peerLists(size), arbitraryPeer("new"), (model, peers, added) => {
-          const before = placeLayers(model, peers);
-          const after = placeLayers(model, [...peers, added]);
+          const before = place(model, peers);
+          const after = place(model, [...peers, added]);
           if (before.type !== "placed") return;
           expect(after.type).toBe("placed");
           if (after.type === "placed") {
@@ -208,7 +226,7 @@ describe("placeLayers() for any model and peers", () => {
     );
     fc.assert(
       fc.property(models(20), shuffled, (model, [peers, others]) => {
-        expect(placeLayers(model, others)).toEqual(placeLayers(model, peers));
+        expect(place(model, others)).toEqual(place(model, peers));
       }),
       { numRuns: 60 },
     );
@@ -217,14 +235,23 @@ describe("placeLayers() for any model and peers", () => {
   it("keeps its own answer", () => {
     fc.assert(
       fc.property(models(20), peerLists(8), (model, peers) => {
-        const placement = placeLayers(model, peers);
+        const placement = place(model, peers);
         if (placement.type !== "placed") return;
-        expect(placeLayers(model, peers, { previous: placement.stages })).toEqual(placement);
+        expect(place(model, peers, { previous: placement.stages })).toEqual(placement);
       }),
       { numRuns: 60 },
     );
   });
 });
+
+/** With a pool of one block unless said otherwise. */
+function place(
+  model: ModelCosts,
+  peers: readonly PlacedPeer[],
+  options: Partial<PlacementOptions> = {},
+): Placement {
+  return placeLayers(model, peers, { numBlocks: 1, ...options });
+}
 
 function model(
   { numLayers, ...rest }: Partial<ModelCosts> & { readonly numLayers: number },
@@ -232,7 +259,7 @@ function model(
   return {
     numLayers,
     layerBytes: Array.from({ length: numLayers }, () => 10 * MB),
-    kvBytesPerLayer: 0,
+    kvBlockBytes: { f32: 0, f16: 0 },
     scratchBytes: 0,
     embeddingBytes: 0,
     headBytes: 0,
@@ -242,7 +269,7 @@ function model(
 }
 
 function peer(id: string, rest: Partial<PlacedPeer> = {}): PlacedPeer {
-  return { id, memoryBytes: 1000 * MB, readGBps: 100, ...rest };
+  return { id, memoryBytes: 1000 * MB, readGBps: 100, usesF16Kv: false, ...rest };
 }
 
 function stagesOf(placement: Placement): readonly PlacedStage[] {
@@ -262,15 +289,15 @@ function expectValid(
   peers: readonly PlacedPeer[],
 ): void {
   const stages = stagesOf(placement);
-  const costs = new StageCosts(model, peers);
+  const costs = new StageCosts(model, { peers, numBlocks: 1 });
   let nextLayer = 0;
   for (const { peerId, shard } of stages) {
     const { startLayer, endLayer, hasEmbedding, hasHead } = shard;
     expect(startLayer).toBe(nextLayer);
     expect(endLayer).toBeGreaterThan(startLayer);
     expect([hasEmbedding, hasHead]).toEqual([startLayer === 0, endLayer === model.numLayers]);
-    const memoryBytes = peers.find(({ id }) => id === peerId)?.memoryBytes ?? -1;
-    expect(costs.memoryBytes(shard)).toBeLessThanOrEqual(memoryBytes);
+    const { memoryBytes, usesF16Kv } = peers.find(({ id }) => id === peerId)!;
+    expect(costs.memoryBytes({ ...shard, usesF16Kv })).toBeLessThanOrEqual(memoryBytes);
     nextLayer = endLayer;
   }
   expect(nextLayer).toBe(model.numLayers);
@@ -282,7 +309,7 @@ function searchAll(
   model: ModelCosts,
   peers: readonly PlacedPeer[],
 ): { slowestMs: number; numStages: number } | null {
-  const costs = new StageCosts(model, peers);
+  const costs = new StageCosts(model, { peers, numBlocks: 1 });
   let best: { slowestMs: number; numStages: number } | null = null;
   const search = (spans: readonly Span[], slowestMs: number): void => {
     const startLayer = spans.at(-1)?.endLayer ?? 0;
@@ -319,7 +346,7 @@ function models(
         list.map(() => size)
       )
       : fc.array(bytes, layers),
-    kvBytesPerLayer: fc.nat(20),
+    kvBlockBytes: fc.nat(10).map((bytes) => ({ f32: 2 * bytes, f16: bytes })),
     scratchBytes: fc.nat(50),
     embeddingBytes: fc.nat(300),
     headBytes: fc.nat(300),
@@ -332,6 +359,7 @@ function arbitraryPeer(id: string): fc.Arbitrary<PlacedPeer> {
     id: fc.constant(id),
     memoryBytes: fc.nat(900),
     readGBps: fc.integer({ min: 1, max: 8 }),
+    usesF16Kv: fc.boolean(),
   });
 }
 

@@ -1,8 +1,12 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import {
   headlessMemory,
   parseAvailable,
   parseNvidiaFree,
+  readAmdFree,
 } from "../../src/platform/headless_memory.ts";
 import { defaultPledgeBytes, type KnownMemory } from "../../src/platform/pledge.ts";
 
@@ -42,6 +46,28 @@ test("parseNvidiaFree() takes the GPU of that name, and the least of several", (
   expect(parseNvidiaFree(text, "NVIDIA A2")).toBe(9000 * 1024 ** 2);
   expect(parseNvidiaFree(text, "GeForce")).toBe(9000 * 1024 ** 2);
   expect(parseNvidiaFree("No devices were found\n", "NVIDIA A2")).toBeNull();
+});
+
+test("readAmdFree() takes the card with the least, of those with memory of their own", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "cards-"));
+  const addCard = async (name: string, totalBytes: number, usedBytes: number | null) => {
+    const device = join(folder, name, "device");
+    await mkdir(device, { recursive: true });
+    await writeFile(join(device, "mem_info_vram_total"), `${totalBytes}\n`);
+    if (usedBytes !== null) await writeFile(join(device, "mem_info_vram_used"), `${usedBytes}\n`);
+  };
+  expect(await readAmdFree(folder)).toBeNull();
+  await addCard("card0", 512 * 1024 ** 2, 0);
+  await addCard("card1-DP-1", 24 * GIB, 23 * GIB);
+  await addCard("card2", 8 * GIB, null);
+  await mkdir(join(folder, "card3"));
+  expect(await readAmdFree(folder)).toBeNull();
+  await addCard("card4", 24 * GIB, 4 * GIB);
+  expect(await readAmdFree(folder)).toBe(20 * GIB);
+  await addCard("card5", 16 * GIB, GIB);
+  expect(await readAmdFree(folder)).toBe(15 * GIB);
+  await rm(folder, { recursive: true });
+  expect(await readAmdFree(folder)).toBeNull();
 });
 
 test("parseAvailable() reads /proc/meminfo", () => {

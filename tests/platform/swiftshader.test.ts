@@ -11,6 +11,8 @@ import { reportOf, runProgram } from "./run_program.ts";
 const KERNELS = [
   "attention_decode",
   "attention_prefill",
+  "copy_blocks",
+  "copy_tokens",
   "embed",
   "kv_store",
   "matmul",

@@ -91,6 +91,7 @@ const STATUS: ClusterStatus = {
     link(PEERS[1]!.id, PEERS[2]!.id, { candidateType: "srflx", rttMs: null }),
   ],
   pipeline: PEERS.slice(0, 3).map(({ id }) => id),
+  kvTokens: 131_072,
   missingBytes: 0,
   tokensPerS: 31.7,
   numRunning: 4,

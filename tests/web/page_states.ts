@@ -76,6 +76,7 @@ const LENDING: PageState = {
     hasF16: true,
     subgroupSize: 32,
     maxBindingBytes: 2 * GIB,
+    usesF16Kv: true,
     readGBps: 236.4,
     matmulGflops: 6_212,
   },

@@ -18,6 +18,7 @@ const REQUEST: LoadRequest = {
     maxModelLength: 64,
     maxBatchTokens: 16,
     maxSequences: 2,
+    numSavedStates: 0,
     maxSamples: 2,
   },
   isDeterministic: true,
@@ -234,7 +235,7 @@ const NO_MEANS = { readFromCoordinator: () => Promise.reject(new Error("Not expe
 function batch(stepId: number): Batch {
   const tokenIds = Uint32Array.of(1, 2);
   const blockTable = Uint32Array.of(3);
-  return { stepId, slices: [{ sequenceId: 7, startPosition: 0, tokenIds, blockTable }] };
+  return { stepId, slices: [{ sequenceId: 7, slot: 0, startPosition: 0, tokenIds, blockTable }] };
 }
 
 function fakeStage(parts: Partial<HostedStage>): HostedStage {

@@ -1,0 +1,94 @@
+/**
+ * How much runs at once: from what the owner chose to what stages and the KV pool are held to.
+ *
+ * @module
+ */
+import { BLOCK_SIZE, type ModelConfig } from "../core.ts";
+import { fixedPool, type PoolBounds } from "../pipeline/kv_pool.ts";
+import type { StageLimits } from "../stage/stage_limits.ts";
+
+/** How much runs at once. Counts of tokens, unless said otherwise. */
+export interface CapacityOptions {
+  /**
+   * Longest prompt and output together; null takes the model's, up to what the cache holds, and to
+   * 16,384 where that depends on the devices.
+   */
+  readonly maxModelLength: number | null;
+  /** KV cache, over all sequences; null takes what the devices have room for. */
+  readonly kvTokens: number | null;
+  readonly maxBatchTokens: number;
+  readonly maxSequences: number;
+}
+
+/** As many sequences as suits most devices, in as much cache as they have room for. */
+export const DEFAULT_CAPACITY: CapacityOptions = {
+  maxModelLength: null,
+  kvTokens: null,
+  maxBatchTokens: 512,
+  maxSequences: 32,
+};
+
+/** What a pipeline is held to. */
+export interface Capacity {
+  readonly limits: Omit<StageLimits, "numBlocks">;
+  readonly pool: PoolBounds;
+}
+
+/** Longest sequence unless one is chosen: layers are given out so that the cache holds it. */
+const DEFAULT_LENGTH = 16_384;
+/** Where devices are too small for that, sequences are cut short, but not below this. */
+const LEAST_LENGTH = 2_048;
+/**
+ * Of a pool in a CPU's memory, or one longest sequence if that is more: it is the user's memory, and
+ * llvmpipe takes 5 s a GB to clear it at the start.
+ */
+const MOST_SOFTWARE_TOKENS = 16_384;
+
+/** The limits for a model: the cache holds at least one longest sequence if that is chosen. */
+export function capacityOf(config: ModelConfig, options: CapacityOptions): Capacity {
+  const { maxBatchTokens, maxModelLength: chosenLength, kvTokens } = options;
+  // Every running sequence takes a token of each step.
+  const maxSequences = Math.min(options.maxSequences, maxBatchTokens);
+  const maxModelLength = Math.min(
+    chosenLength ?? config.maxPositions,
+    kvTokens ?? chosenLength ?? DEFAULT_LENGTH,
+  );
+  return {
+    limits: {
+      ...{ maxModelLength, maxBatchTokens, maxSequences },
+      numSavedStates: 0,
+      maxSamples: maxSequences,
+    },
+    pool: kvTokens === null
+      ? automaticPool({ maxModelLength, maxSequences, isChosen: chosenLength !== null })
+      : fixedPool(blocks(kvTokens), advice(kvTokens, "tokens of KV cache (--kv-tokens)")),
+  };
+}
+
+/** From one longest sequence to one for each that runs. */
+function automaticPool({ maxModelLength, maxSequences, isChosen }: {
+  readonly maxModelLength: number;
+  readonly maxSequences: number;
+  /** The length is the owner's wish, so that no less will do. */
+  readonly isChosen: boolean;
+}): PoolBounds {
+  const wantedBlocks = blocks(maxModelLength);
+  const mostBlocks = maxSequences * wantedBlocks;
+  const softwareBlocks = Math.max(wantedBlocks, blocks(MOST_SOFTWARE_TOKENS));
+  return {
+    ...{ wantedBlocks, mostBlocks },
+    leastBlocks: isChosen ? wantedBlocks : Math.min(wantedBlocks, blocks(LEAST_LENGTH)),
+    mostSoftwareBlocks: Math.min(mostBlocks, softwareBlocks),
+    advice: isChosen
+      ? advice(maxModelLength, "as the longest sequence (--max-model-length)")
+      : null,
+  };
+}
+
+function blocks(numTokens: number): number {
+  return Math.ceil(numTokens / BLOCK_SIZE);
+}
+
+function advice(chosen: number, what: string): string {
+  return `use less than ${chosen.toLocaleString("en-US")} ${what}`;
+}

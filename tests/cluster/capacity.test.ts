@@ -1,0 +1,52 @@
+import { describe, expect, test } from "vitest";
+import { capacityOf, DEFAULT_CAPACITY } from "../../src/cluster/capacity.ts";
+import type { ModelConfig } from "../../src/core.ts";
+
+function of(maxPositions: number, options: Partial<typeof DEFAULT_CAPACITY> = {}) {
+  return capacityOf({ maxPositions } as ModelConfig, { ...DEFAULT_CAPACITY, ...options });
+}
+
+describe("capacityOf() with a cache of no given size", () => {
+  test("wants one longest sequence, takes one of 2,048 tokens, uses one for each that runs", () => {
+    const { limits, pool } = of(131_072);
+    expect(limits).toMatchObject({ maxModelLength: 16_384, maxSequences: 32, maxSamples: 32 });
+    expect(pool).toEqual({
+      ...{ leastBlocks: 128, wantedBlocks: 1_024, mostBlocks: 32 * 1_024 },
+      ...{ mostSoftwareBlocks: 1_024, advice: null },
+    });
+  });
+
+  test("a short model needs no more than its own length", () => {
+    const { limits, pool } = of(1_000, { maxSequences: 4 });
+    expect(limits.maxModelLength).toBe(1_000);
+    expect(pool).toMatchObject({
+      ...{ leastBlocks: 63, wantedBlocks: 63, mostBlocks: 4 * 63, mostSoftwareBlocks: 4 * 63 },
+    });
+  });
+
+  test("a length that was chosen is kept or refused, not cut", () => {
+    const { limits, pool } = of(131_072, { maxModelLength: 40_000 });
+    expect(limits.maxModelLength).toBe(40_000);
+    expect(pool).toMatchObject({ leastBlocks: 2_500, wantedBlocks: 2_500, mostBlocks: 80_000 });
+    expect(pool.mostSoftwareBlocks).toBe(2_500);
+    expect(pool.advice).toBe("use less than 40,000 as the longest sequence (--max-model-length)");
+  });
+});
+
+describe("capacityOf() with a cache of a given size", () => {
+  test("leaves no choice, and sequences are no longer than it", () => {
+    const { limits, pool } = of(131_072, { kvTokens: 100_000 });
+    expect(limits.maxModelLength).toBe(100_000);
+    expect(pool).toEqual({
+      ...{ leastBlocks: 6_250, wantedBlocks: 6_250, mostBlocks: 6_250, mostSoftwareBlocks: 6_250 },
+      advice: "use less than 100,000 tokens of KV cache (--kv-tokens)",
+    });
+    expect(of(2_048, { kvTokens: 100_000 }).limits.maxModelLength).toBe(2_048);
+    expect(of(2_048, { kvTokens: 1_000, maxModelLength: 500 }).limits.maxModelLength).toBe(500);
+  });
+});
+
+test("every running sequence has a token of each step", () => {
+  expect(of(100, { maxSequences: 50, maxBatchTokens: 20 }).limits)
+    .toMatchObject({ maxBatchTokens: 20, maxSequences: 20, maxSamples: 20 });
+});
