@@ -13,6 +13,7 @@ export function evenBatch({ numSequences, newTokens, length, vocabSize }: {
     stepId: 0,
     slices: Array.from({ length: numSequences }, (_, sequenceId) => ({
       sequenceId,
+      slot: sequenceId,
       startPosition: length - newTokens,
       tokenIds: Uint32Array.from(promptOf({ length: newTokens, seed: sequenceId, vocabSize })),
       blockTable: Uint32Array.from(

@@ -7,6 +7,7 @@ import { BLOCK_SIZE } from "../src/core.ts";
 import { Engine } from "../src/engine.ts";
 import { queryTileRows } from "../src/kernels/attention_prefill.ts";
 import { loadLocalPipeline, type LocalPipeline } from "../src/local_pipeline.ts";
+import { systemClock } from "../src/platform/system.ts";
 import type { StageLimits } from "../src/stage/stage_limits.ts";
 import { evenBatch } from "./batches.ts";
 import { type BenchDevice, openBenchDevice } from "./bench_device.ts";
@@ -98,7 +99,7 @@ async function measureBatch(
   const { promptTokens, decodeTokens, chunkTokens } = lengths;
   const { vocabSize } = config;
   const prefillSteps = Math.ceil(numSequences * promptTokens / chunkTokens);
-  const engine = new Engine({ pipeline, scheduler: limits, vocabSize });
+  const engine = new Engine({ pipeline, scheduler: limits, vocabSize, clock: systemClock });
   const load = { engine, vocabSize, numSequences, promptTokens, repeats };
   const batch = numSequences;
   try {
@@ -208,6 +209,7 @@ function limitsOf(lengths: Lengths, { batches, repeats }: {
     maxModelLength,
     maxBatchTokens: chunkTokens,
     maxSequences,
+    numSavedStates: 0,
     maxSamples: maxSequences,
   };
 }

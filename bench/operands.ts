@@ -112,6 +112,7 @@ export class Operands {
         stepId: 0,
         slices: Array.from({ length: numSequences }, (_, sequenceId) => ({
           sequenceId,
+          slot: sequenceId,
           startPosition: length - newTokens,
           tokenIds: Uint32Array.from({ length: newTokens }, (_, i) => 7 * i + sequenceId),
           blockTable: Uint32Array.from(
@@ -125,6 +126,7 @@ export class Operands {
         maxModelLength: length,
         maxBatchTokens: numTokens,
         maxSequences: numSequences,
+        numSavedStates: 0,
         maxSamples: 0,
       },
       { maxBlocks, tileRows },

@@ -10,6 +10,7 @@ import type { GoldenCase, GoldenInput } from "./golden.ts";
 import type { GpuContext } from "./gpu/context.ts";
 import type { Tuning } from "./kernels/tuning.ts";
 import { loadLocalPipeline } from "./local_pipeline.ts";
+import type { Clock } from "./platform/platform.ts";
 import type { StageLimits } from "./stage/stage_limits.ts";
 import type { ModelSource } from "./weights/model_source.ts";
 
@@ -73,7 +74,11 @@ export function localTarget({ context, tuning, numStages }: {
  */
 export async function verifyCase(
   name: string,
-  { target, tolerance }: { readonly target: VerifyTarget; readonly tolerance: number },
+  { target, tolerance, clock }: {
+    readonly target: VerifyTarget;
+    readonly tolerance: number;
+    readonly clock: Clock;
+  },
   open: () => Promise<GoldenCase>,
 ): Promise<CaseReport> {
   const { numStages, numPeers } = target;
@@ -81,7 +86,7 @@ export async function verifyCase(
   try {
     const { source, inputs } = await open();
     try {
-      const { maxAbsError, greedyMatch, stages } = await compare(source, inputs, target);
+      const { maxAbsError, greedyMatch, stages } = await compare(source, inputs, { target, clock });
       // A NaN compares as false, and so fails.
       const ok = maxAbsError <= tolerance && greedyMatch;
       return { ...base(), stages, ok, maxAbsError, greedyMatch };
@@ -98,7 +103,7 @@ export async function verifyCase(
 async function compare(
   source: ModelSource,
   inputs: readonly GoldenInput[],
-  target: VerifyTarget,
+  { target, clock }: { readonly target: VerifyTarget; readonly clock: Clock },
 ): Promise<{ maxAbsError: number; greedyMatch: boolean; stages: number }> {
   const longest = Math.max(...inputs.map((i) => i.inputIds.length + i.greedy.length));
   const limits = {
@@ -106,11 +111,12 @@ async function compare(
     maxModelLength: longest + 1,
     maxBatchTokens: longest,
     maxSequences: 1,
+    numSavedStates: 0,
     maxSamples: longest,
   };
   const { pipeline, vocabSize, close } = await target.open(source, limits);
   const { numStages: stages } = pipeline;
-  const engine = new Engine({ pipeline, scheduler: limits, vocabSize });
+  const engine = new Engine({ pipeline, scheduler: limits, vocabSize, clock });
   try {
     let maxAbsError = 0;
     let greedyMatch = true;
@@ -138,6 +144,7 @@ export async function logitsOf(
     stepId: 0,
     slices: [{
       sequenceId: 0,
+      slot: 0,
       startPosition: 0,
       tokenIds: Uint32Array.from(inputIds),
       blockTable: Uint32Array.from({ length: numBlocks }, (_, block) => block),

@@ -183,6 +183,28 @@ export function kvStoreReference(
   });
 }
 
+/** The pairs of copy_tokens and copy_blocks: from, to. */
+type Pairs = readonly (readonly [number, number])[];
+
+/** destination[to] = source[from] of each pair. */
+export function copyTokensReference(
+  destination: Uint32Array,
+  { source, pairs }: { readonly source: Uint32Array; readonly pairs: Pairs },
+): void {
+  for (const [from, to] of pairs) destination[to] = source[from]!;
+}
+
+/** Copies blocks of `cache`, `numBlocks` equal parts, one pair after the other. */
+export function copyBlocksReference(
+  cache: Uint32Array,
+  { numBlocks, pairs }: { readonly numBlocks: number; readonly pairs: Pairs },
+): void {
+  const blockWords = cache.length / numBlocks;
+  for (const [from, to] of pairs) {
+    cache.copyWithin(to * blockWords, from * blockWords, (from + 1) * blockWords);
+  }
+}
+
 /** What attention reads. */
 export interface AttentionInputs {
   readonly shape: CacheShape;

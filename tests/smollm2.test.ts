@@ -9,6 +9,7 @@ import { Engine } from "../src/engine.ts";
 import { defaultTuning } from "../src/kernels/tuning.ts";
 import { loadLocalPipeline } from "../src/local_pipeline.ts";
 import { readModelText } from "../src/model_text.ts";
+import { systemClock } from "../src/platform/system.ts";
 import expected from "./fixtures/smollm2/expected.json" with { type: "json" };
 import { openTestGpu } from "./kernels/gpu.ts";
 import { smolLm2Path } from "./smollm2_gguf.ts";
@@ -21,6 +22,7 @@ const limits = {
   maxModelLength: 1536,
   maxBatchTokens: 128,
   maxSequences: 16,
+  numSavedStates: 0,
   maxSamples: 128,
 };
 const tuning = defaultTuning(context.capabilities, { isDeterministic: true, useF16Kv: false });
@@ -45,7 +47,9 @@ test("prompts render and encode as transformers renders and encodes them", () =>
 test(
   "greedy continuations of 64 tokens equal transformers', all prompts in one batch",
   async () => {
-    const engine = new Engine({ pipeline, scheduler: limits, vocabSize: config.vocabSize });
+    const engine = new Engine({
+      ...{ pipeline, scheduler: limits, vocabSize: config.vocabSize, clock: systemClock },
+    });
     const continuations = await Promise.all(expected.greedy.map(async ({ promptIds }) => {
       const tokens: number[] = [];
       const sampling = { ...DEFAULT_SAMPLING, maxTokens: 64 };
@@ -95,6 +99,7 @@ async function logitsOf(tokenIds: readonly number[], startPosition: number): Pro
     stepId: startPosition,
     slices: [{
       sequenceId: 1,
+      slot: 0,
       startPosition,
       tokenIds: Uint32Array.from(tokenIds),
       blockTable: Uint32Array.from({ length: numBlocks }, (_, block) => block),

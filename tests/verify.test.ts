@@ -3,6 +3,7 @@ import { type GoldenCase, openGoldenCase } from "../src/golden.ts";
 import { defaultTuning, type Tuning } from "../src/kernels/tuning.ts";
 import { loadLocalPipeline } from "../src/local_pipeline.ts";
 import { FileStore } from "../src/platform/file_store.ts";
+import { systemClock } from "../src/platform/system.ts";
 import { localTarget, verifyCase } from "../src/verify.ts";
 import { openTestGpu } from "./kernels/gpu.ts";
 
@@ -28,7 +29,7 @@ for (const name of CASES) {
       });
       const report = await verifyCase(
         name,
-        { target, tolerance: TOLERANCE },
+        { target, tolerance: TOLERANCE, clock: systemClock },
         () => golden(name),
       );
       expect(report).toMatchObject({ ok: true, greedyMatch: true, stages: numStages });
@@ -42,7 +43,7 @@ for (const name of CASES) {
     });
     const report = await verifyCase(
       name,
-      { target, tolerance: TOLERANCE },
+      { target, tolerance: TOLERANCE, clock: systemClock },
       () => golden(name),
     );
     expect(report).toMatchObject({ ok: true, greedyMatch: true });
@@ -59,7 +60,7 @@ for (const name of CASES) {
 
 test("more stages than layers are as many as layers", async () => {
   const target = localTarget({ context, tuning: tuning({}), numStages: 9 });
-  const options = { target, tolerance: TOLERANCE };
+  const options = { target, tolerance: TOLERANCE, clock: systemClock };
   expect(await verifyCase("llama", options, () => golden("llama"))).toMatchObject({
     ok: true,
     stages: 3,
@@ -68,7 +69,7 @@ test("more stages than layers are as many as layers", async () => {
 
 test("a wrong weight fails the verification", async () => {
   const target = localTarget({ context, tuning: tuning({}), numStages: 1 });
-  const options = { target, tolerance: TOLERANCE };
+  const options = { target, tolerance: TOLERANCE, clock: systemClock };
   const report = await verifyCase("llama", options, async () => {
     const { source, inputs } = await golden("llama");
     return {
@@ -91,7 +92,7 @@ test("a wrong weight fails the verification", async () => {
 
 test("an architecture that is not supported fails and says so", async () => {
   const target = localTarget({ context, tuning: tuning({}), numStages: 1 });
-  const options = { target, tolerance: TOLERANCE };
+  const options = { target, tolerance: TOLERANCE, clock: systemClock };
   const report = await verifyCase("other", options, async () => {
     const { source, inputs } = await golden("llama");
     return { inputs, source: { ...source, hfConfig: { model_type: "mamba" } } };
@@ -112,6 +113,7 @@ async function logitsOf(
     maxModelLength: 64,
     maxBatchTokens: 64,
     maxSequences: 1,
+    numSavedStates: 0,
     maxSamples: 64,
   };
   const { pipeline, config } = await loadLocalPipeline({
@@ -126,6 +128,7 @@ async function logitsOf(
       stepId: start,
       slices: [{
         sequenceId: 1,
+        slot: 0,
         startPosition: start,
         tokenIds,
         // Not in order, so that a kernel which ignores the table fails.

@@ -6,6 +6,7 @@ import { openVerifyMesh } from "../src/cli/verify_mesh.ts";
 import { openGoldenCase } from "../src/golden.ts";
 import { defaultTuning } from "../src/kernels/tuning.ts";
 import { FileStore } from "../src/platform/file_store.ts";
+import { systemClock } from "../src/platform/system.ts";
 import { localTarget, logitsOf, verifyCase, type VerifyTarget } from "../src/verify.ts";
 import { openTestGpu } from "./kernels/gpu.ts";
 
@@ -23,7 +24,7 @@ for (const name of ["llama-rope3-tied", "qwen3"]) {
     `${name} on three peers has the tokens of transformers and the error of one machine`,
     async () => {
       const check = (target: VerifyTarget) =>
-        verifyCase(name, { target, tolerance: TOLERANCE }, () => golden(name));
+        verifyCase(name, { target, tolerance: TOLERANCE, clock: systemClock }, () => golden(name));
       const report = await check(mesh);
       expect(report).toMatchObject({ ok: true, greedyMatch: true, stages: 3, peers: 3 });
       expect(report.adapter).toBe(context.capabilities.adapterName);
@@ -40,7 +41,11 @@ test("three peers give the bits of one machine", async () => {
 }, DEADLINE_MS);
 
 test("a model that peers cannot read fails with the reason, and the next one runs", async () => {
-  const report = await verifyCase("broken", { target: mesh, tolerance: TOLERANCE }, async () => {
+  const report = await verifyCase("broken", {
+    target: mesh,
+    tolerance: TOLERANCE,
+    clock: systemClock,
+  }, async () => {
     const { source, inputs } = await golden("llama");
     return { inputs, source: { ...source, hfConfig: source.hfConfig, fileOf: () => null } };
   });
@@ -61,6 +66,7 @@ async function bits(target: VerifyTarget): Promise<Uint32Array> {
     maxModelLength: 64,
     maxBatchTokens: 64,
     maxSequences: 1,
+    numSavedStates: 0,
     maxSamples: 64,
   });
   const logits = await logitsOf(pipeline, inputIds);

@@ -1,5 +1,7 @@
 import { attentionDecodeCases } from "./attention_decode.bench.ts";
 import { attentionPrefillCases } from "./attention_prefill.bench.ts";
+import { copyBlocksCases } from "./copy_blocks.bench.ts";
+import { copyTokensCases } from "./copy_tokens.bench.ts";
 import { embedCases } from "./embed.bench.ts";
 import type { CasesOf } from "./kernel_case.ts";
 import { kvStoreCases } from "./kv_store.bench.ts";
@@ -24,4 +26,6 @@ export const KERNEL_CASES: Readonly<Record<string, CasesOf>> = {
   silu_mul: siluMulCases,
   sample: sampleCases,
   penalize: penalizeCases,
+  copy_tokens: copyTokensCases,
+  copy_blocks: copyBlocksCases,
 };

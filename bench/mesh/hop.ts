@@ -35,6 +35,7 @@ const WARM_UP_HOPS = 100;
 const SHARD = { startLayer: 1, endLayer: 2, hasEmbedding: false, hasHead: false };
 const LIMITS = {
   ...{ numBlocks: 64, maxModelLength: 1024, maxBatchTokens: 16, maxSequences: 16, maxSamples: 16 },
+  numSavedStates: 0,
 };
 
 /**
@@ -102,6 +103,7 @@ function decodeBatch(position: number): Batch {
     stepId: 0,
     slices: [{
       sequenceId: 1,
+      slot: 0,
       startPosition: position,
       tokenIds: Uint32Array.of(1),
       blockTable: Uint32Array.from({ length: numBlocks }, (_, block) => block),

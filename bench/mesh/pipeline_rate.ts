@@ -22,6 +22,7 @@ export interface WaitPipeline {
 const VOCAB_SIZE = 1_000;
 const LIMITS = {
   ...{ numBlocks: 512, maxModelLength: 256, maxBatchTokens: 64, maxSequences: 32, maxSamples: 32 },
+  numSavedStates: 0,
 };
 const DECODE_TOKENS = 32;
 const REPEATS = 3;
@@ -55,7 +56,9 @@ export async function openWaitPipeline(
   const pipeline = new MeshPipeline({ epoch, links, clock: bench.means.clock });
   return {
     rate: async (numStreams) => {
-      const engine = new Engine({ pipeline, scheduler: LIMITS, vocabSize: VOCAB_SIZE });
+      const engine = new Engine({
+        ...{ pipeline, scheduler: LIMITS, vocabSize: VOCAB_SIZE, clock: bench.means.clock },
+      });
       try {
         return await decodeRate({
           ...{ engine, vocabSize: VOCAB_SIZE, numSequences: numStreams },

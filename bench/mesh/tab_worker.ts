@@ -23,7 +23,7 @@ function copyHost(context: GpuContext): StageHost {
   return {
     device: {
       ...{ adapterName, backend, isSoftware, hasF16, subgroupSize, maxBindingBytes },
-      ...{ readGBps: 0, matmulGflops: 0 },
+      ...{ usesF16Kv: false, readGBps: 0, matmulGflops: 0 },
     },
     lost: context.lost,
     load: (request) => copyStage(context, request),

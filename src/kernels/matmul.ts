@@ -20,7 +20,7 @@ const FEW_OF_MANY_ROWS: Tiling = { rows: 64, tokens: 32, slices: 4 };
 const MANY: Tiling = { rows: 128, tokens: 64, slices: 1 };
 
 /** Up to these many tokens are few. */
-const MOST_FEW = 64;
+export const MOST_FEW = 64;
 /** From these many rows on, larger tiles are enough to fill a device. */
 const MANY_ROWS = 16_384;
 

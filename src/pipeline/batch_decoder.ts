@@ -1,12 +1,23 @@
-import type { Batch, BatchSlice, PenaltyRequest, SampleRequest } from "../core.ts";
+import type {
+  Batch,
+  BatchSlice,
+  BlockCopy,
+  PenaltyRequest,
+  SampleRequest,
+  StateMoves,
+} from "../core.ts";
 import { BLOCK_SIZE } from "../core.ts";
 import type { StageLimits } from "../stage/stage_limits.ts";
 import {
   ALL_FLAGS,
+  HAS_BLOCK_COPY,
   HAS_OPTIONS,
   HAS_PENALTIES,
   HAS_SAMPLE,
   RESTARTS_COUNTS,
+  RESTORES_STATE,
+  SAVES_STATE,
+  TAKES_DRAWN,
   WANTS_LOGITS,
 } from "./batch_wire.ts";
 import { SequenceMemory } from "./sequence_memory.ts";
@@ -19,8 +30,6 @@ type Options = Omit<SampleRequest, "tokenIndex" | "penalties" | "wantsLogits"> &
 interface KnownState {
   numSlices: number;
   blockTable: Uint32Array;
-  /** Positions [0, numTokens) have been computed. */
-  numTokens: number;
   options: Options | null;
   counts: Map<number, number> | null;
 }
@@ -67,11 +76,14 @@ export class BatchDecoder {
     if (numSlices > this.#limits.maxSequences) {
       throw new WireError(`${numSlices} slices exceed the limit of ${this.#limits.maxSequences}`);
     }
+    const slots = new Set<number>();
     let firstToken = 0;
     for (let i = 0; i < numSlices; i++) {
       const slice = this.#slice(reader, { tokenIds, firstToken });
       firstToken += slice.tokenIds.length;
       slices.push(slice);
+      if (slots.has(slice.slot)) throw new WireError(`Slot ${slice.slot} is used twice`);
+      slots.add(slice.slot);
     }
     reader.end();
     if (tokenIds !== null && tokenIds.length !== firstToken) {
@@ -91,14 +103,20 @@ export class BatchDecoder {
       readonly firstToken: number;
     },
   ): BatchSlice {
-    const { maxBatchTokens, maxModelLength } = this.#limits;
+    const { maxBatchTokens, maxModelLength, maxSequences } = this.#limits;
     const sequenceId = reader.u32();
     const state = this.#state(sequenceId, reader.u32());
+    const slot = reader.u32();
     const startPosition = reader.u32();
     const numTokens = reader.u32();
     const flags = reader.u32();
     const end = startPosition + numTokens;
     if ((flags & ~ALL_FLAGS) !== 0) throw new WireError(`Flags ${flags} are unknown`);
+    const takesDrawn = (flags & TAKES_DRAWN) !== 0;
+    if (slot >= maxSequences) throw new WireError(`Slot ${slot} is beyond ${maxSequences}`);
+    if (takesDrawn && numTokens !== 1) {
+      throw new WireError(`${numTokens} tokens were drawn at once`);
+    }
     if (numTokens === 0 || end > maxModelLength) {
       throw new WireError(`Positions [${startPosition}, ${end}) are outside every sequence`);
     }
@@ -108,22 +126,22 @@ export class BatchDecoder {
     if (tokenIds !== null && firstToken + numTokens > tokenIds.length) {
       throw new WireError(`${tokenIds.length} token ids are too few for the batch`);
     }
-    if (state.numSlices > 0 && startPosition > state.numTokens) {
-      throw new WireError(
-        `Sequence ${sequenceId} goes on at ${startPosition}, but ends at ${state.numTokens} here`,
-      );
-    }
     this.#readBlocks(reader, state, Math.ceil(end / BLOCK_SIZE));
     const slice = {
       sequenceId,
+      slot,
       startPosition,
       tokenIds: tokenIds?.slice(firstToken, firstToken + numTokens) ?? new Uint32Array(numTokens),
+      ...(takesDrawn && { takesDrawn }),
       blockTable: state.blockTable,
+      ...((flags & HAS_BLOCK_COPY) !== 0 && { blockCopy: this.#readCopy(reader, state) }),
+      ...((flags & (RESTORES_STATE | SAVES_STATE)) !== 0 && {
+        stateMoves: this.#readMoves(reader, flags),
+      }),
       ...((flags & HAS_SAMPLE) !== 0 && {
         sample: readSample(reader, { state, flags, maxTokenIds: maxModelLength }),
       }),
     };
-    state.numTokens = end;
     state.numSlices++;
     this.#known.use(sequenceId, state);
     return slice;
@@ -141,6 +159,7 @@ export class BatchDecoder {
   #readBlocks(reader: WireReader, state: KnownState, numBlocks: number): void {
     const numKept = reader.u32();
     const newBlocks = reader.u32s(reader.u32());
+    newBlocks.forEach((block) => this.#checkBlock(block));
     if (numKept > state.blockTable.length || numKept + newBlocks.length !== numBlocks) {
       throw new WireError(
         `${numKept} of ${state.blockTable.length} known blocks and ${newBlocks.length} new ones ` +
@@ -152,13 +171,37 @@ export class BatchDecoder {
     blockTable.set(newBlocks, numKept);
     state.blockTable = blockTable;
   }
+
+  #readCopy(reader: WireReader, { blockTable }: KnownState): BlockCopy {
+    const copy = { from: reader.u32(), to: reader.u32() };
+    this.#checkBlock(copy.from);
+    if (blockTable.includes(copy.to)) return copy;
+    throw new WireError(`Block ${copy.to} gets a copy and is none of the sequence`);
+  }
+
+  #readMoves(reader: WireReader, flags: number): StateMoves {
+    const moves = {
+      ...((flags & RESTORES_STATE) !== 0 && { restoreFrom: reader.u32() }),
+      ...((flags & SAVES_STATE) !== 0 && { saveTo: reader.u32() }),
+    };
+    const { numSavedStates } = this.#limits;
+    const stray = Object.values(moves).find((saved) => saved >= numSavedStates);
+    if (stray === undefined) return moves;
+    throw new WireError(`Saved state ${stray} is beyond ${numSavedStates}`);
+  }
+
+  #checkBlock(block: number): void {
+    const { numBlocks } = this.#limits;
+    if (block >= numBlocks) {
+      throw new WireError(`Block ${block} is outside the pool of ${numBlocks}`);
+    }
+  }
 }
 
 function newState(): KnownState {
   return {
     numSlices: 0,
     blockTable: new Uint32Array(0),
-    numTokens: 0,
     options: null,
     counts: null,
   };

@@ -1,9 +1,13 @@
 import type { Batch, BatchSlice, PenaltyRequest, SampleRequest } from "../core.ts";
 import {
+  HAS_BLOCK_COPY,
   HAS_OPTIONS,
   HAS_PENALTIES,
   HAS_SAMPLE,
   RESTARTS_COUNTS,
+  RESTORES_STATE,
+  SAVES_STATE,
+  TAKES_DRAWN,
   WANTS_LOGITS,
 } from "./batch_wire.ts";
 import { SequenceMemory } from "./sequence_memory.ts";
@@ -40,22 +44,29 @@ export class BatchEncoder {
     this.#sent.use(slice.sequenceId, state);
     const numKept = commonPrefix(state.blockTable, slice.blockTable);
     const newBlocks = slice.blockTable.subarray(numKept);
-    const { sample } = slice;
+    const { sample, blockCopy } = slice;
+    const { restoreFrom, saveTo } = slice.stateMoves ?? {};
     const hasOptions = sample !== undefined && !hasSameOptions(state.sample, sample);
     const changes = sample?.penalties ? changedCounts(state.counts, sample.penalties) : null;
     writer.u32(slice.sequenceId);
     writer.u32(state.numSlices++);
+    writer.u32(slice.slot);
     writer.u32(slice.startPosition);
     writer.u32(slice.tokenIds.length);
     writer.u32(
       (sample ? HAS_SAMPLE : 0) | (hasOptions ? HAS_OPTIONS : 0) |
         (changes ? HAS_PENALTIES : 0) | (changes?.isRestart ? RESTARTS_COUNTS : 0) |
-        (sample?.wantsLogits ? WANTS_LOGITS : 0),
+        (sample?.wantsLogits ? WANTS_LOGITS : 0) | (slice.takesDrawn ? TAKES_DRAWN : 0) |
+        (blockCopy ? HAS_BLOCK_COPY : 0) | (restoreFrom !== undefined ? RESTORES_STATE : 0) |
+        (saveTo !== undefined ? SAVES_STATE : 0),
     );
     writer.u32(numKept);
     writer.u32(newBlocks.length);
     writer.u32s(newBlocks);
     state.blockTable = slice.blockTable.slice();
+    if (blockCopy !== undefined) writer.u32s([blockCopy.from, blockCopy.to]);
+    if (restoreFrom !== undefined) writer.u32(restoreFrom);
+    if (saveTo !== undefined) writer.u32(saveTo);
     if (sample === undefined) return;
     writer.u32(sample.tokenIndex);
     if (hasOptions) writeOptions(writer, sample);

@@ -107,6 +107,9 @@ export class StageService {
     if (frame.numTokens !== numTokens || frame.position !== batch.slices[0]?.startPosition) {
       throw new WireError("The frame's header does not fit its batch");
     }
+    if (!(isFirst && stage.shard.hasHead) && batch.slices.some(({ takesDrawn }) => takesDrawn)) {
+      throw new WireError("Tokens are drawn by another stage than this one");
+    }
     if (isFirst !== (frame.dtype === "none")) {
       throw new WireError(`A frame of type "${frame.dtype}" is no input of this stage`);
     }

@@ -1,38 +1,41 @@
-import { type Batch, BLOCK_SIZE, DEFAULT_SAMPLING } from "../core.ts";
+import { type Batch, type BatchSlice, BLOCK_SIZE, DEFAULT_SAMPLING } from "../core.ts";
 import type { StageLimits } from "../stage/stage_limits.ts";
+import { STEP_SIZES } from "../stage/step_sizes.ts";
 import type { Pipeline } from "./pipeline.ts";
-
-/** Decodes of these many sequences at once have kernels of their own. */
-const DECODE_SIZES = [1, 2, 4, 8];
-
-/** Tokens of a prompt, more than any kernel for few tokens takes. */
-const PROMPT_TOKENS = 17;
 
 /**
  * Runs each kind of batch once, so that no request waits for a shader to compile. What it leaves in
  * the KV cache is overwritten before anyone reads it: call it before the first sequence.
  */
 export async function warmUp(
-  pipeline: Pick<Pipeline, "forward">,
+  pipeline: Pick<Pipeline, "forward" | "numStages">,
   limits: StageLimits,
 ): Promise<void> {
   const { maxSequences, numBlocks, maxBatchTokens, maxModelLength } = limits;
   const mostSequences = Math.min(maxSequences, numBlocks, maxBatchTokens);
-  for (const size of DECODE_SIZES) {
-    if (size <= mostSequences) await pipeline.forward(batchOf(size, 1));
+  const mostTokens = Math.min(maxModelLength, numBlocks * BLOCK_SIZE);
+  const sizesUpTo = (most: number) => new Set(STEP_SIZES.map((size) => Math.min(size, most)));
+  const decodeSizes = sizesUpTo(mostSequences);
+  for (const size of decodeSizes) await pipeline.forward(batchOf(size, { numTokens: 1 }));
+  const promptSizes = [...sizesUpTo(Math.min(maxBatchTokens, mostTokens))];
+  for (const numTokens of promptSizes) {
+    // Only attention tells a prompt from as many decodes.
+    if (decodeSizes.has(numTokens) && numTokens !== promptSizes.at(-1)) continue;
+    await pipeline.forward(batchOf(1, { numTokens, blockCopy: { from: 0, to: 0 } }));
   }
-  const promptTokens = Math.min(
-    PROMPT_TOKENS,
-    maxBatchTokens,
-    maxModelLength,
-    numBlocks * BLOCK_SIZE,
-  );
-  await pipeline.forward(batchOf(1, promptTokens));
+  if (pipeline.numStages === 1 && mostTokens > 1) {
+    await pipeline.forward(batchOf(1, { numTokens: 1, startPosition: 1, takesDrawn: true }));
+  }
 }
 
 /** `numSequences` slices of `numTokens`, sampled with every option on. */
-function batchOf(numSequences: number, numTokens: number): Batch {
-  const numBlocks = Math.ceil(numTokens / BLOCK_SIZE);
+function batchOf(
+  numSequences: number,
+  { numTokens, startPosition = 0, ...rest }:
+    & { readonly numTokens: number }
+    & Partial<Pick<BatchSlice, "startPosition" | "takesDrawn" | "blockCopy">>,
+): Batch {
+  const numBlocks = Math.ceil((startPosition + numTokens) / BLOCK_SIZE);
   const penalties = {
     presence: 0.1,
     frequency: 0.1,
@@ -45,10 +48,12 @@ function batchOf(numSequences: number, numTokens: number): Batch {
     stepId: 0,
     slices: Array.from({ length: numSequences }, (_, sequenceId) => ({
       sequenceId,
-      startPosition: 0,
+      slot: sequenceId,
+      startPosition,
       tokenIds: new Uint32Array(numTokens),
       blockTable: Uint32Array.from({ length: numBlocks }, (_, block) => sequenceId + block),
       sample: { ...options, tokenIndex: 0, penalties },
+      ...rest,
     })),
   };
 }

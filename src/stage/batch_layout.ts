@@ -4,6 +4,7 @@
  * @module
  */
 import { type Batch, type BatchSlice, BLOCK_SIZE, type SampleRequest } from "../core.ts";
+import { type IndexPair, packPairs } from "../kernels/index_pairs.ts";
 import type { BatchShape } from "../models/architecture.ts";
 import type { StageLimits } from "./stage_limits.ts";
 
@@ -26,6 +27,11 @@ export interface BatchLayout {
   /** (first row, rows, position of first, sequence) of each query tile. */
   readonly tiles: Uint32Array<ArrayBuffer>;
   readonly sampleRows: Uint32Array<ArrayBuffer>;
+  /** Lists of pairs, for copies before the step: blocks; slot to token row. Null for no pair. */
+  readonly blockCopies: Uint32Array<ArrayBuffer> | null;
+  readonly takenTokens: Uint32Array<ArrayBuffer> | null;
+  /** And after it: row of logits to slot. */
+  readonly drawnTokens: Uint32Array<ArrayBuffer> | null;
   /** One for each sampled row. */
   readonly sampleRequests: readonly SampleRequest[];
   readonly sampled: readonly SampledSlice[];
@@ -62,11 +68,13 @@ export function layoutBatch(
   const sampleRows: number[] = [];
   const sampleRequests: SampleRequest[] = [];
   const sampled: SampledSlice[] = [];
+  const takenTokens: IndexPair[] = [];
   const blockTables = new Uint32Array(batch.slices.length * maxBlocks);
   batch.slices.forEach((slice, sequence) => {
     checkSlice(slice, limits);
     const firstRow = tokenIds.length;
     const numTokens = slice.tokenIds.length;
+    if (slice.takesDrawn) takenTokens.push([slice.slot, firstRow]);
     blockTables.set(slice.blockTable, sequence * maxBlocks);
     slice.tokenIds.forEach((tokenId, i) => {
       const position = slice.startPosition + i;
@@ -105,13 +113,22 @@ export function layoutBatch(
     decodeRows: Uint32Array.from(decodeRows),
     tiles: Uint32Array.from(tiles),
     sampleRows: Uint32Array.from(sampleRows),
+    blockCopies: listOf(
+      batch.slices.flatMap(({ blockCopy: copy }) => copy ? [[copy.from, copy.to]] : []),
+    ),
+    takenTokens: listOf(takenTokens),
+    drawnTokens: listOf(sampled.map(({ slice, endRow }) => [endRow - 1, slice.slot])),
     sampleRequests,
     sampled,
   };
 }
 
+function listOf(pairs: readonly IndexPair[]): Uint32Array<ArrayBuffer> | null {
+  return pairs.length > 0 ? packPairs(pairs) : null;
+}
+
 function checkSlice(slice: BatchSlice, limits: StageLimits): void {
-  const { sequenceId, startPosition, tokenIds, blockTable } = slice;
+  const { sequenceId, slot, startPosition, tokenIds, blockTable, blockCopy } = slice;
   const end = startPosition + tokenIds.length;
   const fail = (problem: string): never => {
     throw new RangeError(`Sequence ${sequenceId} does not fit the stage: ${problem}`);
@@ -123,14 +140,22 @@ function checkSlice(slice: BatchSlice, limits: StageLimits): void {
   if (blockTable.length !== Math.ceil(end / BLOCK_SIZE)) {
     fail(`it has ${blockTable.length} blocks for ${end} tokens`);
   }
-  const stray = blockTable.find((block) => block >= limits.numBlocks);
+  const blocks = blockCopy ? [...blockTable, blockCopy.from, blockCopy.to] : blockTable;
+  const stray = blocks.find((block) => block >= limits.numBlocks);
   if (stray !== undefined) fail(`block ${stray} is outside the pool of ${limits.numBlocks}`);
+  if (slot >= limits.maxSequences) fail(`slot ${slot} is outside those of ${limits.maxSequences}`);
+  if (slice.takesDrawn && tokenIds.length !== 1) fail("it takes one drawn token for several");
+  if (slice.stateMoves !== undefined) fail("its states move, and the model has none");
 }
 
 function checkShape(batch: Batch, shape: BatchShape, limits: StageLimits): void {
   const fits = shape.numTokens <= limits.maxBatchTokens &&
     batch.slices.length <= limits.maxSequences &&
     shape.numSamples <= limits.maxSamples;
+  const numSlots = new Set(batch.slices.map(({ slot }) => slot)).size;
+  if (fits && numSlots < batch.slices.length) {
+    throw new RangeError(`Batch ${batch.stepId} has two sequences in one slot`);
+  }
   if (fits && shape.numTokens > 0) return;
   throw new RangeError(
     `Batch ${batch.stepId} has ${shape.numTokens} tokens, ${batch.slices.length} sequences and ` +

@@ -67,6 +67,7 @@ function knownBatches(
     const end = startPosition + numTokens;
     const slice = {
       sequenceId: 0,
+      slot: 0,
       startPosition,
       tokenIds: Uint32Array.from(
         noise.subarray(0, numTokens),

@@ -13,9 +13,10 @@ import { checkTensors } from "../models/check_tensors.ts";
 import type { Architecture, BatchShape } from "../models/architecture.ts";
 import { type ModelSource, requireTensor } from "../weights/model_source.ts";
 import { type BatchLayout, layoutBatch } from "./batch_layout.ts";
+import { DrawnSlots } from "./drawn_slots.ts";
 import type { Stage, StageOutput } from "./stage.ts";
 import { StageBuffers } from "./stage_buffers.ts";
-import { stageDispatches, type StageParts } from "./stage_dispatches.ts";
+import { stageDispatches, type StageParts, type StepExtras } from "./stage_dispatches.ts";
 import type { StageLimits } from "./stage_limits.ts";
 import { loadStageWeights, type StageWeights } from "./stage_weights.ts";
 import { checkWeights } from "./weight_answer.ts";
@@ -50,6 +51,7 @@ export class LocalStage implements Stage {
   readonly #ring: ReadbackRing;
   /** By shape, oldest first. */
   readonly #recordings = new Map<string, Recording>();
+  readonly #drawn = new DrawnSlots();
   /** Resolves when the last batch was submitted or refused. */
   #lastSubmit: Promise<unknown> = Promise.resolve();
   #lostError: GpuLostError | null = null;
@@ -149,9 +151,14 @@ export class LocalStage implements Stage {
       tileRows: tuning.isDeterministic ? 0 : queryTileRows(config.headDim),
     });
     this.#checkHidden(hidden, layout.shape);
+    this.#drawn.check(batch, this.shard);
     const penalties = this.shard.hasHead ? packPenalties(layout.sampleRequests) : null;
     const params = this.shard.hasHead ? packSampleParams(layout.sampleRequests) : null;
-    const recording = await this.#recording(layout.shape, penalties !== null);
+    const recording = await this.#recording(layout.shape, {
+      copiesBlocks: layout.blockCopies !== null,
+      takesDrawn: layout.takenTokens !== null,
+      hasPenalties: penalties !== null,
+    });
     const readbacks = await this.#reserve(layout);
 
     this.#buffers.upload(layout, hidden as Float32Array<ArrayBuffer> | null);
@@ -166,6 +173,7 @@ export class LocalStage implements Stage {
     const { hiddenOut, tokens, logits } = readbacks;
     const copies = [hiddenOut, tokens, logits].flatMap((readback) => readback?.copy ?? []);
     this.recorder.submit(recording, copies);
+    this.#drawn.note(batch);
     return async () => {
       if (hiddenOut !== null) {
         return { type: "hidden", values: new Float32Array(await hiddenOut.read()) };
@@ -218,11 +226,11 @@ export class LocalStage implements Stage {
     }));
   }
 
-  async #recording(shape: BatchShape, hasPenalties: boolean): Promise<Recording> {
-    const key = `${Object.values(shape).join(" ")} ${hasPenalties}`;
+  async #recording(shape: BatchShape, extras: StepExtras): Promise<Recording> {
+    const key = [...Object.values(shape), ...Object.values(extras)].join(" ");
     let recording = this.#recordings.get(key);
     if (recording === undefined) {
-      recording = this.recorder.record(stageDispatches(this.#parts, { shape, hasPenalties }));
+      recording = this.recorder.record(stageDispatches(this.#parts, { shape, extras }));
       await this.#parts.kernels.programs.compiled();
     }
     this.#recordings.delete(key);

@@ -1,6 +1,6 @@
 import type { ModelConfig, Shard } from "../core.ts";
 import { BLOCK_SIZE } from "../core.ts";
-import { allocate, type BufferRole } from "../gpu/buffer.ts";
+import { allocate, type BufferRole, destroyAll } from "../gpu/buffer.ts";
 import type { GpuContext } from "../gpu/context.ts";
 import { kvBytes, type KvCache } from "../kernels/kv_cache.ts";
 import type { Architecture, BatchBuffers } from "../models/architecture.ts";
@@ -19,6 +19,11 @@ export interface HeadBuffers {
   readonly penaltyEntries: GPUBuffer;
   /** u32 [samples]. */
   readonly tokens: GPUBuffer;
+  /** u32 [maxSequences]: the newest token of each slot; of a stage that embeds it as well. */
+  readonly lastTokens: GPUBuffer;
+  /** Lists of pairs: slot to token row, row of logits to slot. */
+  readonly takenTokens: GPUBuffer;
+  readonly drawnTokens: GPUBuffer;
 }
 
 /** What a stage needs its buffers for. */
@@ -40,6 +45,8 @@ export class StageBuffers {
   /** By global layer number. */
   readonly caches!: ReadonlyMap<number, KvCache>;
   readonly head!: HeadBuffers | null;
+  /** List of pairs of blocks. */
+  readonly blockCopies!: GPUBuffer;
   readonly #context: GpuContext;
   readonly #all: GPUBuffer[] = [];
 
@@ -75,6 +82,10 @@ export class StageBuffers {
     this.write(this.batch.decodeRows, layout.decodeRows);
     this.write(this.batch.tiles, layout.tiles);
     this.write(this.batch.sampleRows, layout.sampleRows);
+    this.#writeList(this.blockCopies, layout.blockCopies);
+    if (this.head === null) return;
+    this.#writeList(this.head.takenTokens, layout.takenTokens);
+    this.#writeList(this.head.drawnTokens, layout.drawnTokens);
   }
 
   /** Writes `values` at the start of `buffer`. */
@@ -83,8 +94,12 @@ export class StageBuffers {
   }
 
   destroy(): void {
-    for (const buffer of this.#all) buffer.destroy();
-    this.#all.length = 0;
+    destroyAll(this.#context, this.#all.splice(0));
+  }
+
+  /** A list without pairs is not read. */
+  #writeList(buffer: GPUBuffer, list: Uint32Array<ArrayBuffer> | null): void {
+    if (list !== null) this.write(buffer, list);
   }
 
   async #allocateAll(request: StageBuffersRequest) {
@@ -111,6 +126,7 @@ export class StageBuffers {
         sampleRows: await this.#allocate("sample rows", batch.sampleRows),
       },
       scratch,
+      blockCopies: await this.#allocate("block copies", batch.blockCopies),
       caches: await this.#allocateCaches(request),
       head: shard.hasHead
         ? {
@@ -120,6 +136,9 @@ export class StageBuffers {
           penaltyRows: await this.#allocate("penalty rows", head.penaltyRows),
           penaltyEntries: await this.#allocate("penalty entries", head.penaltyEntries),
           tokens: await this.#allocate("tokens", head.tokens),
+          lastTokens: await this.#allocate("last tokens", head.lastTokens),
+          takenTokens: await this.#allocate("taken tokens", head.takenTokens),
+          drawnTokens: await this.#allocate("drawn tokens", head.drawnTokens),
         }
         : null,
     };

@@ -1,6 +1,8 @@
 import type { ModelConfig, Shard } from "../core.ts";
 import type { Dispatch } from "../gpu/dispatch.ts";
 import type { KernelContext } from "../kernels/context.ts";
+import { copyBlocks } from "../kernels/copy_blocks.ts";
+import { copyTokens } from "../kernels/copy_tokens.ts";
 import { embed } from "../kernels/embed.ts";
 import { penalize } from "../kernels/penalize.ts";
 import { projection } from "../kernels/projection.ts";
@@ -20,15 +22,33 @@ export interface StageParts {
   readonly buffers: StageBuffers;
 }
 
-/** The kernels of one step, in order: embed, layers, head, as far as the shard has them. */
+/** What a step has beside the layers. */
+export interface StepExtras {
+  readonly copiesBlocks: boolean;
+  readonly takesDrawn: boolean;
+  readonly hasPenalties: boolean;
+}
+
+/** The kernels of one step, in order: copies, embed, layers, head, as far as the shard has them. */
 export function stageDispatches(
   parts: StageParts,
-  { shape, hasPenalties }: { readonly shape: BatchShape; readonly hasPenalties: boolean },
+  { shape, extras }: { readonly shape: BatchShape; readonly extras: StepExtras },
 ): Dispatch[] {
   const { kernels, architecture, config, shard } = parts;
-  const { batch, hidden, scratch, angles, caches } = parts.buffers;
+  const { batch, hidden, scratch, angles, caches, head, blockCopies: pairs } = parts.buffers;
   const { embedding, layers } = parts.weights;
   const dispatches: Dispatch[] = [];
+  if (extras.copiesBlocks) {
+    for (const cache of caches.values()) dispatches.push(copyBlocks(kernels, { cache, pairs }));
+  }
+  if (extras.takesDrawn && head !== null) {
+    dispatches.push(copyTokens(kernels, {
+      pairs: head.takenTokens,
+      mostPairs: shape.numTokens,
+      source: head.lastTokens,
+      destination: batch.tokenIds,
+    }));
+  }
   if (embedding !== null && shard.hasEmbedding) {
     const { numTokens } = shape;
     const { tokenIds } = batch;
@@ -40,13 +60,13 @@ export function stageDispatches(
       ...{ kernels, config, layer, weights, cache, angles, shape, batch, hidden, scratch },
     }));
   }
-  return [...dispatches, ...headDispatches(parts, shape.numSamples, hasPenalties)];
+  return [...dispatches, ...headDispatches(parts, shape.numSamples, extras)];
 }
 
 function headDispatches(
-  { kernels, config, weights, buffers }: StageParts,
+  { kernels, config, shard, weights, buffers }: StageParts,
   numSamples: number,
-  hasPenalties: boolean,
+  { hasPenalties }: StepExtras,
 ): Dispatch[] {
   const { finalNorm, head: weight } = weights;
   const { head, hidden, batch } = buffers;
@@ -74,5 +94,14 @@ function headDispatches(
       ? penalize(kernels, { ...call, rows: head.penaltyRows, entries: head.penaltyEntries })
       : []),
     ...sample(kernels, { ...call, params: head.sampleParams, tokens }),
+    // For the next step, which may be submitted before these tokens are read.
+    ...(shard.hasEmbedding
+      ? [copyTokens(kernels, {
+        pairs: head.drawnTokens,
+        mostPairs: numSamples,
+        source: tokens,
+        destination: head.lastTokens,
+      })]
+      : []),
   ];
 }

@@ -8,6 +8,8 @@ export interface StageLimits {
   readonly maxBatchTokens: number;
   /** Most sequences in one batch. */
   readonly maxSequences: number;
+  /** States of linear attention that are kept beside those of the running sequences; 0 without. */
+  readonly numSavedStates: number;
   /** Most rows of logits in one batch: `maxSequences`, or more where all logits are wanted. */
   readonly maxSamples: number;
 }

@@ -96,6 +96,14 @@ for (const { name, parse, messages } of PARSERS) {
   });
 }
 
+test("a coordinator that says nothing about saved states has none", () => {
+  const order = FROM_COORDINATOR.find(({ type }) => type === "load")!;
+  const { numSavedStates, ...limits } = order["limits"] as Record<string, number>;
+  expect(numSavedStates).toBe(8);
+  expect(parseCoordinatorControl({ ...order, limits }))
+    .toMatchObject({ limits: { ...limits, numSavedStates: 0 } });
+});
+
 test("texts of a peer cannot move a terminal's cursor", () => {
   const reason = "bad\u001b[2J\r\nluck\u0000 \u009b1m ümläut 👩‍👩‍👧";
   expect(parsePeerControl({ type: "stage-lost", epoch: 1, reason })).toEqual({

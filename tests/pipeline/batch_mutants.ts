@@ -79,11 +79,20 @@ function mutate(sound: Uint8Array, random: Random): Uint8Array {
 
 function isWithin(batch: Batch, limits: StageLimits): boolean {
   const maxBlocks = Math.ceil(limits.maxModelLength / BLOCK_SIZE);
+  const { numBlocks, numSavedStates } = limits;
   return batch.slices.length <= limits.maxSequences &&
     numBatchTokens(batch) <= limits.maxBatchTokens &&
-    batch.slices.every(({ blockTable, startPosition, tokenIds, sample }) =>
+    new Set(batch.slices.map(({ slot }) => slot)).size === batch.slices.length &&
+    batch.slices.every(({ slot, blockTable, startPosition, tokenIds, sample, ...rest }) =>
+      slot < limits.maxSequences &&
       blockTable.length <= maxBlocks &&
+      blockTable.every((block) => block < numBlocks) &&
       startPosition + tokenIds.length <= limits.maxModelLength &&
+      (rest.takesDrawn !== true || tokenIds.length === 1) &&
+      (rest.blockCopy?.from ?? 0) < numBlocks &&
+      (rest.blockCopy === undefined || blockTable.includes(rest.blockCopy.to)) &&
+      (rest.stateMoves?.restoreFrom ?? -1) < numSavedStates &&
+      (rest.stateMoves?.saveTo ?? -1) < numSavedStates &&
       (sample?.penalties?.tokenIds.length ?? 0) <= limits.maxModelLength
     );
 }

@@ -14,6 +14,7 @@ const LIMITS = {
   maxModelLength: 8192,
   maxBatchTokens: 512,
   maxSequences: 16,
+  numSavedStates: 8,
   maxSamples: 16,
 };
 
@@ -21,7 +22,7 @@ const SAMPLE = { temperature: 0.7, topP: 0.9, topK: 40, minP: 0.05, seed: 0xfedc
 
 /** What decides whether two batches are the same: bits of numbers, penalties as a set. */
 function essence({ slices }: Batch, { hasTokenIds }: { hasTokenIds: boolean }) {
-  return slices.map(({ sequenceId, startPosition, tokenIds, blockTable, sample }) => {
+  return slices.map(({ tokenIds, sample, takesDrawn = false, stateMoves = {}, ...rest }) => {
     const { penalties, ...options } = sample ?? {};
     const counts = Array.from(
       penalties?.tokenIds ?? [],
@@ -29,7 +30,7 @@ function essence({ slices }: Batch, { hasTokenIds }: { hasTokenIds: boolean }) {
     ).sort(([a = 0], [b = 0]) => a - b);
     const { presence, frequency, repetition } = penalties ?? {};
     return {
-      ...{ sequenceId, startPosition, blockTable, counts, presence, frequency, repetition },
+      ...{ ...rest, takesDrawn, stateMoves, counts, presence, frequency, repetition },
       tokenIds: hasTokenIds ? tokenIds : tokenIds.length,
       sample: sample && Object.entries(options).sort(),
     };
@@ -77,6 +78,7 @@ function sliceOf(
   const numBlocks = Math.ceil((start + numTokens) / 16);
   return {
     sequenceId,
+    slot: sequenceId % LIMITS.maxSequences,
     startPosition: start,
     tokenIds: Uint32Array.from({ length: numTokens }, (_, i) => start + i),
     blockTable: Uint32Array.from({ length: numBlocks }, (_, i) => (sequenceId * 97 + i) % 8192),
@@ -92,17 +94,23 @@ describe("batches on the wire", () => {
   test("whatever the scheduler makes arrives as it was, at the first stage and at later ones", () => {
     let numPreemptions = 0;
     let numBatches = 0;
+    const slices: BatchSlice[] = [];
     fc.assert(
       fc.property(scheduledRun, (run) => {
         const wire = new Wire(run.limits);
         for (const batch of run.batches) wire.pass(batch);
         numPreemptions += run.numPreemptions;
         numBatches += run.batches.length;
+        slices.push(...run.batches.flatMap((batch) => batch.slices));
       }),
       { numRuns: 300 },
     );
     expect(numPreemptions).toBeGreaterThan(3);
     expect(numBatches).toBeGreaterThan(1000);
+    const numWith = (has: (slice: BatchSlice) => unknown) => slices.filter(has).length;
+    expect(numWith(({ takesDrawn }) => takesDrawn)).toBeGreaterThan(100);
+    expect(numWith(({ blockCopy }) => blockCopy)).toBeGreaterThan(10);
+    expect(numWith(({ stateMoves }) => stateMoves?.saveTo !== undefined)).toBeGreaterThan(10);
   });
 
   test("a lost batch is noticed by its sequences and never makes a wrong one", () => {
@@ -166,7 +174,7 @@ describe("batches on the wire", () => {
     const wire = new Wire();
     const sample = { ...SAMPLE, tokenIndex: 0 };
     const prefillBytes = wire.pass(batchOf(sliceOf(1, { start: 0, numTokens: 500, sample })));
-    const decodeBytes = 36;
+    const decodeBytes = 40;
     // 32 blocks and the options; no token ids.
     expect(prefillBytes).toBe(decodeBytes + 4 * 32 + 32);
     for (let start = 500; start < 564; start++) {
@@ -199,12 +207,69 @@ describe("batches on the wire", () => {
       })));
     expect(step(0, 300)).toBeGreaterThan(300 * 8);
     counts.set(70_000, 1);
-    expect(step(300, 1)).toBeLessThanOrEqual(44 + 4 + 8);
+    expect(step(300, 1)).toBeLessThanOrEqual(48 + 4 + 8);
     counts.set(7, 1);
-    expect(step(301, 1)).toBeLessThanOrEqual(44 + 4 + 8);
+    expect(step(301, 1)).toBeLessThanOrEqual(48 + 4 + 8);
     // A token that is gone makes the counts start anew.
     counts.delete(14);
     expect(step(302, 1)).toBeGreaterThan(299 * 8);
+  });
+
+  test("slots, drawn tokens, copies and moves of states arrive as they were, batch after batch", () => {
+    const { numBlocks, numSavedStates, maxSequences } = LIMITS;
+    const savedState = fc.option(fc.nat(numSavedStates - 1), { nil: undefined });
+    const extras = fc.record({
+      takesDrawn: fc.boolean(),
+      copiedBlock: fc.option(fc.nat(numBlocks - 1), { nil: undefined }),
+      restoreFrom: savedState,
+      saveTo: savedState,
+      hasSample: fc.boolean(),
+    });
+    const slots = fc.uniqueArray(fc.nat(maxSequences - 1), { minLength: 1, maxLength: 5 });
+    const step = slots.chain((slots) =>
+      fc.tuple(
+        fc.constant(slots),
+        fc.array(extras, {
+          minLength: slots.length,
+          maxLength: slots.length,
+        }),
+      )
+    );
+    fc.assert(fc.property(fc.array(step, { minLength: 1, maxLength: 8 }), (steps) => {
+      const wire = new Wire();
+      for (const [start, [slots, extras]] of steps.entries()) {
+        wire.pass(batchOf(...slots.map((slot, i) => {
+          const { takesDrawn, copiedBlock, restoreFrom, saveTo, hasSample } = extras[i]!;
+          const slice = sliceOf(40 * start + slot, { start: 90 + start, numTokens: 1, slot });
+          const to = slice.blockTable[copiedBlock === undefined ? 0 : copiedBlock % 6]!;
+          return {
+            ...slice,
+            ...(takesDrawn && { takesDrawn, tokenIds: Uint32Array.of(0) }),
+            ...(copiedBlock !== undefined && { blockCopy: { from: copiedBlock, to } }),
+            ...((restoreFrom ?? saveTo) !== undefined && {
+              stateMoves: {
+                ...(restoreFrom !== undefined && { restoreFrom }),
+                ...(saveTo !== undefined && { saveTo }),
+              },
+            }),
+            ...(hasSample && { sample: { ...SAMPLE, tokenIndex: start } }),
+          };
+        })));
+      }
+    }));
+  });
+
+  test("a decode ahead costs no more than a decode, a copy 8 bytes, a moved state 4", () => {
+    const wire = new Wire();
+    wire.pass(batchOf(decodeOf(1, 40)));
+    const decodeBytes = wire.pass(batchOf(decodeOf(1, 41)));
+    const step = (start: number, extra: Partial<BatchSlice>) =>
+      wire.pass(batchOf({ ...decodeOf(1, start), ...extra })) - decodeBytes;
+    expect(step(42, { takesDrawn: true, tokenIds: Uint32Array.of(0) })).toBe(0);
+    const [to = 0] = decodeOf(1, 43).blockTable;
+    expect(step(43, { blockCopy: { from: 5, to } })).toBe(8);
+    expect(step(44, { stateMoves: { saveTo: 1 } })).toBe(4);
+    expect(step(45, { stateMoves: { restoreFrom: 0, saveTo: 7 } })).toBe(8);
   });
 
   test("options keep every bit", () => {
@@ -268,18 +333,36 @@ describe("batches on the wire", () => {
     expect(refusal(batchOf(small, { ...small, sequenceId: 2 }, { ...small, sequenceId: 3 }))).toBe(
       "3 slices exceed the limit of 2",
     );
+    expect(refusal(batchOf({ ...small, slot: 2 }))).toBe("Slot 2 is beyond 2");
+    expect(refusal(batchOf(small, { ...small, sequenceId: 2 }))).toBe("Slot 1 is used twice");
+    expect(refusal(batchOf({ ...small, blockTable: Uint32Array.of(8192) }))).toBe(
+      "Block 8192 is outside the pool of 8192",
+    );
+    expect(refusal(batchOf({ ...small, blockCopy: { from: 8192, to: 97 } }))).toBe(
+      "Block 8192 is outside the pool of 8192",
+    );
+    expect(refusal(batchOf({ ...small, blockCopy: { from: 97, to: 98 } }))).toBe(
+      "Block 98 gets a copy and is none of the sequence",
+    );
+    expect(refusal(batchOf({ ...small, stateMoves: { restoreFrom: 8 } }))).toBe(
+      "Saved state 8 is beyond 8",
+    );
+    expect(refusal(batchOf({ ...small, stateMoves: { restoreFrom: 7, saveTo: 9 } }))).toBe(
+      "Saved state 9 is beyond 8",
+    );
+    expect(refusal(batchOf({ ...small, takesDrawn: true }))).toBe("4 tokens were drawn at once");
     expect(refusal(batchOf({ ...small, blockTable: Uint32Array.of(1, 2) }))).toBe(
       "0 of 0 known blocks and 2 new ones do not make 1",
     );
   });
 
-  test("a sequence cannot leave a gap between its slices", () => {
+  test("a sequence goes on further ahead where another one computed its prefix meanwhile", () => {
     const wire = new Wire();
     wire.pass(batchOf(sliceOf(1, { start: 0, numTokens: 10 })));
-    const meta = wire.encode(batchOf(decodeOf(1, 11)));
-    expect(() => wire.later.decode({ stepId: 1, meta, tokenIds: null })).toThrow(
-      "Sequence 1 goes on at 11, but ends at 10 here",
-    );
+    // It was preempted, and finds more of its tokens in the cache than it had computed itself.
+    const ahead = batchOf(sliceOf(1, { start: 48, numTokens: 10 }));
+    expect(wire.later.decode({ stepId: 1, meta: wire.encode(ahead), tokenIds: null }).slices[0])
+      .toMatchObject({ startPosition: 48, blockTable: ahead.slices[0]!.blockTable });
   });
 
   test("damaged bytes are refused, or make a batch within the limits; nothing else happens", () => {

@@ -1,15 +1,15 @@
 /**
  * A model without arithmetic, to judge everything around the model. Its stages keep real paged KV
  * pools whose slots hold hashes; each output folds over all slots of the sequence, read through the
- * block table. One slot that is missing, stale, misplaced or shared by mistake changes every later
- * token, so that comparing token lists checks scheduler, blocks, pipeline and engine at once.
+ * block table, and, for a model with state, over all inputs. One slot that is missing, stale,
+ * misplaced or shared by mistake, or a wrong state, changes every later token, so that comparing
+ * token lists checks scheduler, blocks, pipeline and engine at once.
  *
  * @module
  */
 import {
   type Batch,
   type BatchSlice,
-  BLOCK_SIZE,
   type FinishReason,
   numBatchTokens,
   type SampleRequest,
@@ -19,20 +19,12 @@ import {
   type TokenOutput,
 } from "../../src/core.ts";
 import type { Stage, StageOutput } from "../../src/stage/stage.ts";
+import { hash } from "./hash.ts";
+import { DrawnTokens, EMPTY_STATE, HashPool, HashStates } from "./hash_memory.ts";
 
 export const VOCAB_SIZE = 50;
 
-/** Hashes fit in 24 bits, so that a Float32Array carries them exactly. */
-function hash(...values: readonly number[]): number {
-  let state = 0x811c9dc5;
-  for (const value of values) {
-    state = Math.imul(state ^ value, 0x01000193);
-    state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d);
-  }
-  return (state ^ (state >>> 13)) >>> 8;
-}
-
-function drawToken(value: number, sample: SampleRequest): number {
+export function drawToken(value: number, sample: SampleRequest): number {
   const { temperature, topP, topK, minP, seed, tokenIndex, penalties } = sample;
   const numbers = [temperature * 64, topP * 64, topK, minP * 64, seed, tokenIndex];
   if (penalties !== undefined) {
@@ -49,14 +41,17 @@ function drawToken(value: number, sample: SampleRequest): number {
 /** What `generate()` of an engine must produce, from a sequence that runs alone. */
 export function expectedOutput(
   promptTokenIds: readonly number[],
-  { sampling, numStages, maxModelLength }: {
+  { sampling, numStages, maxModelLength, hasState = false }: {
     readonly sampling: SamplingParams;
     readonly numStages: number;
     readonly maxModelLength: number;
+    /** As the stages' option says. */
+    readonly hasState?: boolean;
   },
 ): { readonly tokenIds: number[]; readonly finishReason: FinishReason } {
   const history: number[] = [...promptTokenIds];
   const slots: number[][] = Array.from({ length: numStages }, () => []);
+  const states: number[] = slots.map(() => EMPTY_STATE);
   const tokenIds: number[] = [];
   let numRun = 0;
   while (true) {
@@ -65,7 +60,9 @@ export function expectedOutput(
       value = history[numRun]!;
       for (const [stage, stageSlots] of slots.entries()) {
         stageSlots.push(hash(stage, numRun, value));
-        value = stageSlots.reduce((state, slot) => hash(state, slot), stage);
+        states[stage] = hash(states[stage]!, value);
+        value = stageSlots.reduce((folded, slot) => hash(folded, slot), stage);
+        if (hasState) value = hash(value, states[stage]!);
       }
     }
     const token = drawToken(value, soloSample(promptTokenIds, { tokenIds, sampling }));
@@ -78,7 +75,7 @@ export function expectedOutput(
   }
 }
 
-function soloSample(
+export function soloSample(
   prompt: readonly number[],
   { tokenIds, sampling }: {
     readonly tokenIds: readonly number[];
@@ -133,6 +130,8 @@ export interface HashChainOptions {
   readonly stageIndex: number;
   readonly shard: Shard;
   readonly numBlocks: number;
+  /** Keeps a state for each running sequence, as linear attention does; false if absent. */
+  readonly hasState?: boolean;
   /** Before and after a batch takes effect; no delay if absent. */
   readonly delays?: VirtualDelays;
   /** Called as a batch takes effect; may throw. */
@@ -146,17 +145,16 @@ export class HashChainStage implements Stage {
   readonly stepIds: number[] = [];
   isClosed = false;
   readonly #options: HashChainOptions;
-  readonly #pool: Uint32Array;
+  readonly #pool: HashPool;
+  readonly #states: HashStates | null;
+  readonly #drawn = new DrawnTokens();
   #lastEffect: Promise<unknown> = Promise.resolve();
 
   constructor(options: HashChainOptions) {
     this.#options = options;
     this.shard = options.shard;
-    // Not zeros: an unwritten slot must not look like anything.
-    this.#pool = Uint32Array.from(
-      { length: options.numBlocks * BLOCK_SIZE },
-      (_, slot) => hash(slot, 77),
-    );
+    this.#pool = new HashPool(options.numBlocks);
+    this.#states = options.hasState ? new HashStates() : null;
   }
 
   async forward(batch: Batch, hidden: Float32Array | null): Promise<StageOutput> {
@@ -177,28 +175,46 @@ export class HashChainStage implements Stage {
     this.isClosed = true;
   }
 
-  #run(batch: Batch, hidden: Float32Array | null): StageOutput {
+  #run(sent: Batch, hidden: Float32Array | null): StageOutput {
     const { stageIndex, shard, onBatch } = this.#options;
     if (this.isClosed) throw new Error("The stage is closed");
-    onBatch?.(batch, stageIndex);
-    this.stepIds.push(batch.stepId);
-    if (shard.hasEmbedding !== (hidden === null)) throw new Error("Wrong kind of input");
-    if (hidden !== null && hidden.length !== numBatchTokens(batch)) {
-      throw new Error("Wrong number of rows");
-    }
+    onBatch?.(sent, stageIndex);
+    this.stepIds.push(sent.stepId);
+    const batch = this.#checked(sent, hidden);
+    this.#pool.copyBlocks(batch);
     const values = new Float32Array(numBatchTokens(batch));
     const tokens: TokenOutput[] = [];
     let row = 0;
     for (const slice of batch.slices) {
+      this.#states?.start(slice);
       for (const [i, tokenId] of slice.tokenIds.entries()) {
         values[row] = this.#runToken(slice, { index: i, input: hidden?.[row] ?? tokenId });
         row++;
       }
+      this.#states?.end(slice);
       if (slice.sample === undefined) continue;
       const tokenId = drawToken(values[row - 1]!, slice.sample);
+      this.#drawn.keep(slice, tokenId);
       tokens.push({ sequenceId: slice.sequenceId, tokenId });
     }
     return shard.hasHead ? { type: "tokens", tokens } : { type: "hidden", values };
+  }
+
+  /** The batch with the tokens that were drawn here. Throws for what no stage may be sent. */
+  #checked(batch: Batch, hidden: Float32Array | null): Batch {
+    const { hasEmbedding, hasHead } = this.shard;
+    if (hasEmbedding !== (hidden === null)) throw new Error("Wrong kind of input");
+    if (hidden !== null && hidden.length !== numBatchTokens(batch)) {
+      throw new Error("Wrong number of rows");
+    }
+    const slots = new Set(batch.slices.map(({ slot }) => slot));
+    if (slots.size < batch.slices.length) throw new Error("Two slices of a batch share a slot");
+    if (this.#states === null && batch.slices.some(({ stateMoves }) => stateMoves)) {
+      throw new Error("The stage has no states to move");
+    }
+    if (!batch.slices.some(({ takesDrawn }) => takesDrawn)) return batch;
+    if (!hasEmbedding || !hasHead) throw new Error("Another stage draws the tokens");
+    return this.#drawn.fillIn(batch);
   }
 
   #runToken(
@@ -207,18 +223,9 @@ export class HashChainStage implements Stage {
   ): number {
     const { stageIndex } = this.#options;
     const position = slice.startPosition + index;
-    this.#pool[this.#slot(slice, position)] = hash(stageIndex, position, input);
-    let state = stageIndex;
-    for (let p = 0; p <= position; p++) state = hash(state, this.#pool[this.#slot(slice, p)]!);
-    return state;
-  }
-
-  #slot({ blockTable }: BatchSlice, position: number): number {
-    const block = blockTable[Math.floor(position / BLOCK_SIZE)];
-    if (block === undefined || block >= this.#options.numBlocks) {
-      throw new Error(`Position "${position}" has no block`);
-    }
-    return block * BLOCK_SIZE + position % BLOCK_SIZE;
+    this.#pool.write(slice, position, hash(stageIndex, position, input));
+    const value = this.#pool.fold(slice, position + 1, stageIndex);
+    return this.#states === null ? value : hash(value, this.#states.fold(slice, input));
   }
 }
 

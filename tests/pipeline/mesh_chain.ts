@@ -15,6 +15,7 @@ export const CHAIN_LIMITS = {
   maxModelLength: 4096,
   maxBatchTokens: 4096,
   maxSequences: 8,
+  numSavedStates: 0,
   maxSamples: 8,
 };
 
@@ -23,6 +24,8 @@ export const EPOCH = 7;
 export interface MeshChainOptions {
   readonly numStages: number;
   readonly hiddenType?: HiddenType;
+  /** The model keeps states, as linear attention does: 4 of them can be saved. */
+  readonly hasState?: boolean;
   readonly clock?: Clock;
   /** Called as a batch takes effect; may throw. */
   readonly onBatch?: (batch: Batch, stageIndex: number) => void;
@@ -42,23 +45,25 @@ export class MeshChain {
   readonly failures: { readonly stepId: number; readonly reason: string }[] = [];
 
   constructor(options: MeshChainOptions) {
-    const { numStages, clock = quickClock, hiddenType = "f32", onBatch } = options;
+    const { numStages, clock = quickClock, hiddenType = "f32", hasState = false, onBatch } =
+      options;
+    const limits = { ...CHAIN_LIMITS, numSavedStates: hasState ? 4 : 0 };
     const shards = splitLayers(numStages, numStages);
     this.wires = shards.map((_, i) => memoryLinkPair({ clock, a: "c", b: `${i}` }));
     this.hops = shards.slice(1).map((_, i) => memoryLinkPair({ clock, a: `${i}`, b: `${i + 1}` }));
     for (const { a } of this.wires) a.allowPayload(1 << 20);
     this.stages = shards.map((shard, stageIndex) =>
       new HashChainStage({
-        ...{ shard, stageIndex, numBlocks: CHAIN_LIMITS.numBlocks },
+        ...{ shard, stageIndex, hasState, numBlocks: limits.numBlocks },
         ...(onBatch && { onBatch }),
       })
     );
     this.services = this.stages.map((stage, i) => {
       const input = i === 0 ? this.wires[0]!.b : this.hops[i - 1]!.b;
       const output = this.hops[i]?.a ?? this.wires[i]!.b;
-      input.allowPayload(maxBatchBytes(CHAIN_LIMITS, { hiddenSize: 1, vocabSize: VOCAB_SIZE }));
+      input.allowPayload(maxBatchBytes(limits, { hiddenSize: 1, vocabSize: VOCAB_SIZE }));
       return new StageService({
-        ...{ input, output, hiddenType, clock, epoch: EPOCH, limits: CHAIN_LIMITS, hiddenSize: 1 },
+        ...{ input, output, hiddenType, clock, epoch: EPOCH, limits, hiddenSize: 1 },
         stage: options.wrap?.(stage, i) ?? stage,
         onFailure: (failure) => {
           this.failures.push(failure);

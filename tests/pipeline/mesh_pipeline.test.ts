@@ -32,6 +32,7 @@ function batchOf(id: number, tokenIds: readonly number[] = [id, id + 1]): Batch 
     stepId: id,
     slices: [{
       sequenceId: id,
+      slot: id % CHAIN_LIMITS.maxSequences,
       startPosition: 0,
       tokenIds: Uint32Array.from(tokenIds),
       blockTable: Uint32Array.from(
@@ -59,7 +60,9 @@ describe("a pipeline over links", () => {
   test("gives the tokens of one machine, with batches of many sequences in flight", async () => {
     for (const numStages of [1, 2, 4]) {
       const { pipeline } = open({ numStages });
-      const engine = new Engine({ pipeline, scheduler: CHAIN_LIMITS, vocabSize: VOCAB_SIZE });
+      const engine = new Engine({
+        ...{ pipeline, scheduler: CHAIN_LIMITS, vocabSize: VOCAB_SIZE, clock: quickClock },
+      });
       const sampling = {
         ...DEFAULT_SAMPLING,
         temperature: 0.5,

@@ -13,6 +13,7 @@ function batchOf(id: number, tokenIds: readonly number[]): Batch {
     stepId: id,
     slices: [{
       sequenceId: id,
+      slot: id,
       startPosition: 0,
       tokenIds: Uint32Array.from(tokenIds),
       blockTable: Uint32Array.of(id),

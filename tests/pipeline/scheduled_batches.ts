@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { Batch } from "../../src/core.ts";
 import { Scheduler } from "../../src/scheduler/scheduler.ts";
 import type { StageLimits } from "../../src/stage/stage_limits.ts";
-import { limits, prompt, sampling } from "../scheduler/arbitraries.ts";
+import { limits, prompt, sampling, terms } from "../scheduler/arbitraries.ts";
 import { VOCAB_SIZE } from "./hash_chain.ts";
 
 /** A run of one pipeline: what it is sent, in order. */
@@ -14,10 +14,13 @@ export interface ScheduledRun {
 }
 
 const command = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ verb: fc.constant("add" as const), prompt, sampling }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ verb: fc.constant("add" as const), prompt, sampling, terms }),
+  },
   { weight: 12, arbitrary: fc.record({ verb: fc.constant("step" as const), choice: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ verb: fc.constant("abort" as const), choice: fc.nat() }) },
-  { weight: 1, arbitrary: fc.record({ verb: fc.constant("fail" as const), choice: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ verb: fc.constant("fail" as const) }) },
 );
 
 /** Runs in which a failed batch ends its sequences, as the engine ends them. */
@@ -32,7 +35,7 @@ export const scheduledRun: fc.Arbitrary<ScheduledRun> = fc
       switch (step.verb) {
         case "add":
           if (step.prompt.length < scheduler.maxModelLength) {
-            ids.push(scheduler.add(step.prompt, step.sampling));
+            ids.push(scheduler.add(step.prompt, step.sampling, step.terms));
           }
           break;
         case "step": {
@@ -41,7 +44,9 @@ export const scheduledRun: fc.Arbitrary<ScheduledRun> = fc
             batches.push(batch);
             inFlight.push(batch);
           }
-          const [done] = inFlight.splice(step.choice % inFlight.length, 1);
+          // As many as an engine would leave in flight.
+          if (batch !== null && inFlight.length < Math.max(2, numMicroBatches)) break;
+          const done = inFlight.shift();
           if (done !== undefined) scheduler.update(done, drawn(done, step.choice));
           break;
         }
@@ -49,13 +54,13 @@ export const scheduledRun: fc.Arbitrary<ScheduledRun> = fc
           scheduler.abort(ids[step.choice % ids.length] ?? -1);
           break;
         case "fail": {
-          const [lost] = inFlight.splice(step.choice % inFlight.length, 1);
+          const lost = inFlight.shift();
           if (lost !== undefined) scheduler.fail(lost);
         }
       }
     }
     const { numPreemptions } = scheduler.stats();
-    const limits = { ...options, maxSamples: options.maxSequences };
+    const limits = { numSavedStates: 0, ...options, maxSamples: options.maxSequences };
     return { batches, limits, numPreemptions };
   });
 

@@ -7,6 +7,7 @@ const LIMITS = {
   maxModelLength: 64,
   maxBatchTokens: 40,
   maxSequences: 3,
+  numSavedStates: 0,
   maxSamples: 40,
 };
 const PLAN = { maxBlocks: 4, tileRows: 16 };
@@ -15,6 +16,7 @@ const SAMPLE = { ...DEFAULT_SAMPLING, tokenIndex: 0 };
 function slice(overrides: Partial<BatchSlice>): BatchSlice {
   return {
     sequenceId: 1,
+    slot: 0,
     startPosition: 0,
     tokenIds: Uint32Array.of(5),
     blockTable: Uint32Array.of(2),
@@ -32,6 +34,7 @@ describe("layoutBatch()", () => {
   });
   const prefill = slice({
     sequenceId: 2,
+    slot: 1,
     tokenIds: Uint32Array.from({ length: 20 }, (_, i) => i),
     blockTable: Uint32Array.of(5, 6),
     sample: SAMPLE,
@@ -65,6 +68,23 @@ describe("layoutBatch()", () => {
       .toEqual([[0, 1], [1, 21]]);
   });
 
+  test("lists copied blocks, taken tokens by row and drawn tokens by slot", () => {
+    const taking = slice({
+      ...{ sequenceId: 3, slot: 2, startPosition: 30, takesDrawn: true, sample: SAMPLE },
+      blockTable: Uint32Array.of(1, 4),
+      blockCopy: { from: 2, to: 4 },
+    });
+    const wanting = { ...prefill, sample: { ...SAMPLE, wantsLogits: true } };
+    const chained = { ...taking, sequenceId: 4, slot: 0, blockCopy: { from: 4, to: 1 } };
+    const layout = layoutBatch({ stepId: 0, slices: [wanting, taking, chained] }, LIMITS, PLAN);
+    expect([...layout.blockCopies!]).toEqual([2, 0, 2, 4, 4, 1]);
+    expect([...layout.takenTokens!]).toEqual([2, 0, 2, 20, 0, 21]);
+    expect([...layout.drawnTokens!]).toEqual([3, 0, 19, 1, 20, 2, 21, 0]);
+    const { sample: _, ...plain } = decode;
+    const empty = layoutBatch({ stepId: 0, slices: [plain] }, LIMITS, PLAN);
+    expect([empty.blockCopies, empty.takenTokens, empty.drawnTokens]).toEqual([null, null, null]);
+  });
+
   for (
     const [what, slices, message] of [
       ["a stray block", [slice({ blockTable: Uint32Array.of(8) })], "block 8 is outside the pool"],
@@ -75,6 +95,16 @@ describe("layoutBatch()", () => {
         [slice({ startPosition: 64, blockTable: Uint32Array.of(0, 1, 2, 3, 4) })],
         "the longest is 64",
       ],
+      ["a stray slot", [slice({ slot: 3 })], "slot 3 is outside those of 3"],
+      ["a slot for two", [slice({}), slice({ sequenceId: 2 })], "two sequences in one slot"],
+      ["a copy from outside", [slice({ blockCopy: { from: 8, to: 2 } })], "block 8 is outside"],
+      ["a copy to outside", [slice({ blockCopy: { from: 2, to: 9 } })], "block 9 is outside"],
+      [
+        "several drawn tokens",
+        [slice({ takesDrawn: true, tokenIds: new Uint32Array(2) })],
+        "one drawn token for several",
+      ],
+      ["moves of states", [slice({ stateMoves: { saveTo: 0 } })], "the model has none"],
       ["too many sequences", [1, 2, 3, 4].map((sequenceId) => slice({ sequenceId })), "takes"],
       ["nothing at all", [], "has 0 tokens"],
     ] as const

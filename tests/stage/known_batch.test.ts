@@ -11,6 +11,7 @@ const LIMITS = {
   maxModelLength: 64,
   maxBatchTokens: 64,
   maxSequences: 1,
+  numSavedStates: 0,
   maxSamples: 64,
 };
 

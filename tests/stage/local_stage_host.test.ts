@@ -26,6 +26,7 @@ const limits = {
   maxModelLength: 64,
   maxBatchTokens: 64,
   maxSequences: 1,
+  numSavedStates: 0,
   maxSamples: 64,
 };
 const WHOLE: Shard = {
@@ -61,7 +62,7 @@ function prompt(): Batch {
   const blockTable = Uint32Array.of(0, 1, 2).slice(0, Math.ceil(tokenIds.length / 16));
   return {
     stepId: 1,
-    slices: [{ sequenceId: 7, startPosition: 0, tokenIds, blockTable, sample }],
+    slices: [{ sequenceId: 7, slot: 0, startPosition: 0, tokenIds, blockTable, sample }],
   };
 }
 
