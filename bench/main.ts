@@ -1,14 +1,17 @@
 /**
- * `bench kernels`, `bench offline` and `bench mesh`: one JSON line on stdout for each number, with its ceiling.
+ * `bench kernels`, `offline`, `mesh`, `online` and `streaming`: one JSON line on stdout for each
+ * number, with its ceiling.
  *
  * @module
  */
 import { benchKernels } from "./kernels/run.ts";
 import { benchMesh } from "./mesh.ts";
 import { benchOffline } from "./offline.ts";
+import { benchOnline } from "./online.ts";
 import { HELP, OptionError, parseOptions } from "./options.ts";
+import { benchStreaming } from "./streaming.ts";
 
-/** Runs `kernels`, `offline` or `mesh` with its options. Returns the exit code: 2 for a wrong option. */
+/** Runs one mode with its options. Returns the exit code: 2 for a wrong option. */
 export async function bench(args: readonly string[]): Promise<number> {
   const [mode = "--help", ...rest] = args;
   if (["--help", "-h", "help"].includes(mode) || rest.some((arg) => arg === "--help")) {
@@ -24,10 +27,13 @@ export async function bench(args: readonly string[]): Promise<number> {
       case "mesh":
         return await benchMesh(parseOptions(rest));
       case "online":
-        console.error(`"bench ${mode}" is not built yet`);
-        return 1;
+        return await benchOnline(parseOptions(rest), rest);
+      case "streaming":
+        return await benchStreaming(parseOptions(rest));
       default:
-        throw new OptionError(`There is no "bench ${mode}": use "kernels", "offline" or "mesh"`);
+        throw new OptionError(
+          `There is no "bench ${mode}": use "kernels", "offline", "mesh", "online" or "streaming"`,
+        );
     }
   } catch (error) {
     if (!(error instanceof OptionError)) throw error;

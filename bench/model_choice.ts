@@ -13,6 +13,6 @@ export async function openBenchModel(options: BenchOptions): Promise<ModelSource
     return await openLocalModel(model ?? DEFAULT_MODEL);
   }
   const [format = "q4_0", ...others] = weights ?? [];
-  if (others.length > 0) throw new OptionError('"bench offline" takes one format of weights');
+  if (others.length > 0) throw new OptionError('"--shape" takes one format of weights');
   return syntheticModel(SHAPES[shape], { name: `${shape} ${format} (random)`, format });
 }
