@@ -32,9 +32,16 @@ const LANES = ROW_LANES * TOKEN_LANES;           // threads of a slice
 const LOADS = (LINES + LANES - 1u) / LANES;      // lines that a thread loads
 const STEPS = (UNITS + SLICES - 1u) / SLICES;
 
-var<workgroup> tile: array<Element4, SLICES * 2u * LINES>;  // [slice][k / 4][rows, then tokens]
+#if SLICED
+const TILE_SIZE = max(SLICES * 2u * LINES, 8u * LANES);
+#else
+const TILE_SIZE = 2u * LINES;
+#endif
+
+// [slice][k / 4][rows, then tokens]; later the sums of one slice.
+var<workgroup> tile: array<Element4, TILE_SIZE>;
 #if TILE_F16
-var<workgroup> joined: array<vec4f, 8u * LANES>;            // [row][thread]: tokens of one slice
+var<workgroup> joined: array<vec4f, 8u * LANES>;            // [row][thread]: tokens
 #endif
 
 #if SLICED
