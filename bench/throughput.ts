@@ -25,7 +25,9 @@ export async function prefillRate(load: Load): Promise<number> {
     await Promise.all(
       prompts(load).map(async (prompt) => {
         const sampling = { ...DEFAULT_SAMPLING, maxTokens: 1 };
-        for await (const _ of load.engine.generate(prompt, sampling)) { /* one token */ }
+        // A salt of its own: what an earlier repeat cached must not help.
+        const options = { cacheSalt: `prefill ${repeat}` };
+        for await (const _ of load.engine.generate(prompt, sampling, options)) { /* one token */ }
       }),
     );
     elapsed.push(performance.now() - startMs);

@@ -284,6 +284,10 @@ export class Cluster implements EnginePipeline {
   }
 
   #hear(member: Member, message: StageMessage): void {
+    // It followed an order that was taken back before it got it.
+    if (message.type === "ready" && member.shard === null) {
+      return member.link.sendControl({ type: "unload", reason: "Its order is out of date" });
+    }
     const stageIndex = this.#plan.stages.findIndex(({ peerId }) => peerId === member.link.peerId);
     if (message.epoch !== this.#epoch || stageIndex < 0) return;
     switch (message.type) {

@@ -240,6 +240,30 @@ test("a member without a stage cannot end anyone's request, nor join twice", asy
   stranger.close("Done");
 });
 
+test("a peer that holds what it is not to hold any more is told to give it up", async () => {
+  bench = new ClusterBench();
+  bench.join();
+  await bench.serving(1);
+  const late = bench.net.mesh();
+  late.announce("peer");
+  await bench.until(() => late.links.length === 1);
+  const [link] = late.links;
+  const reasons: unknown[] = [];
+  link!.listen({
+    onControl: (message) => {
+      const { type, reason } = message as { readonly type: string; readonly reason?: string };
+      if (type === "unload") reasons.push(reason);
+    },
+  });
+  const load = { loadedBytes: 1, totalBytes: 1, downloadedBytes: 1 };
+  for (const epoch of [bench.cluster.epoch, bench.cluster.epoch - 1]) {
+    link!.sendControl({ type: "ready", epoch, load, memoryBytes: 1 });
+    await bench.until(() => reasons.length > 0);
+    expect(reasons.splice(0)).toEqual(["Its order is out of date"]);
+  }
+  late.close("Done");
+});
+
 test("a peer that says resume without a pause stays what it is", async () => {
   bench = new ClusterBench();
   const { peer } = bench.join();
