@@ -284,8 +284,9 @@ export class Cluster implements EnginePipeline {
   }
 
   #hear(member: Member, message: StageMessage): void {
-    // It followed an order that was taken back before it got it.
-    if (message.type === "ready" && member.shard === null) {
+    // An order that was taken back before it got it; even one that failed may have loaded a stage.
+    const hasObeyed = message.type === "ready" || message.type === "load-failed";
+    if (hasObeyed && member.shard === null) {
       return member.link.sendControl({ type: "unload", reason: "Its order is out of date" });
     }
     const stageIndex = this.#plan.stages.findIndex(({ peerId }) => peerId === member.link.peerId);

@@ -257,9 +257,17 @@ test("a peer that holds what it is not to hold any more is told to give it up", 
   });
   const load = { loadedBytes: 1, totalBytes: 1, downloadedBytes: 1 };
   for (const epoch of [bench.cluster.epoch, bench.cluster.epoch - 1]) {
-    link!.sendControl({ type: "ready", epoch, load, memoryBytes: 1 });
-    await bench.until(() => reasons.length > 0);
-    expect(reasons.splice(0)).toEqual(["Its order is out of date"]);
+    const failure = { reason: "No neighbour", isOutOfMemory: false, loadedBytes: 1 };
+    for (
+      const outcome of [
+        { type: "ready", epoch, load, memoryBytes: 1 },
+        { type: "load-failed", epoch, ...failure },
+      ]
+    ) {
+      link!.sendControl(outcome);
+      await bench.until(() => reasons.length > 0);
+      expect(reasons.splice(0)).toEqual(["Its order is out of date"]);
+    }
   }
   late.close("Done");
 });

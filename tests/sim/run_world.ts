@@ -57,7 +57,7 @@ export async function runWorld(options: WorldOptions): Promise<Outcome> {
       failure: world.failure,
       hash: kernel.hash,
       numEvents: kernel.numEvents,
-      numSteps: world.numSteps,
+      numSteps: world.pipeline.numSteps,
       virtualMs: kernel.nowMs,
       numFaults: world.faults.numFired,
       reach: world.reach.counts,

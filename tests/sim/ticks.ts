@@ -36,8 +36,10 @@ export function checkStatus(world: World): void {
 export function checkIdlePeers({ cluster, livePeers, kernel }: World): void {
   for (const peer of livePeers) {
     const { host, peerId, node } = peer;
+    // One that still follows an order will tell what came of it.
     const isIdle = cluster.numStages > 0 && node.isAwake && host.wedged === null &&
-      !cluster.stages.some((stage) => stage.peerId === peerId);
+      !cluster.stages.some((stage) => stage.peerId === peerId) &&
+      peer.peer.view().state !== "loading";
     if (!isIdle || host.stage?.isClosed !== false) peer.idleSinceMs = null;
     else peer.idleSinceMs ??= kernel.nowMs;
     if (kernel.nowMs - (peer.idleSinceMs ?? kernel.nowMs) <= IDLE_MS) continue;

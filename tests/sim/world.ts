@@ -1,16 +1,14 @@
-import { Cluster } from "../../src/cluster/cluster.ts";
-import type { Batch, TokenOutput } from "../../src/core.ts";
+import type { Cluster } from "../../src/cluster/cluster.ts";
+import type { Batch } from "../../src/core.ts";
 import { Engine } from "../../src/engine.ts";
 import type { Mesh } from "../../src/mesh/mesh.ts";
-import { placeEvenly } from "../../src/pipeline/place_evenly.ts";
-import { PipelineLostError } from "../../src/pipeline/pipeline_lost_error.ts";
-import { warmUp } from "../../src/pipeline/warm_up.ts";
 import type { StageLimits } from "../../src/stage/stage_limits.ts";
 import { VOCAB_SIZE } from "../pipeline/hash_chain.ts";
 import { BatchWatch } from "./batch_watch.ts";
-import { Client } from "./client.ts";
+import { ask } from "./ask.ts";
+import type { Client } from "./client.ts";
 import { Faults } from "./faults.ts";
-import { checkBuffer, checkLinks, checkStages } from "./invariants.ts";
+import { checkBuffer, checkLinks } from "./invariants.ts";
 import { InvariantError } from "./invariant_error.ts";
 import { Kernel } from "./kernel.ts";
 import type { SimLink } from "./link.ts";
@@ -18,13 +16,14 @@ import type { SimModel } from "./model.ts";
 import { SimNet } from "./net.ts";
 import { SimNode } from "./node.ts";
 import type { OracleHost } from "./oracle_host.ts";
-import type { PeerPlan, RequestPlan, WorldPlan } from "./plan.ts";
+import type { PeerPlan, WorldPlan } from "./plan.ts";
 import { Reach } from "./reach.ts";
-import { Reference } from "./reference.ts";
 import { SimRng } from "./rng.ts";
+import { makeCluster } from "./sim_cluster.ts";
 import { SimPeer } from "./sim_peer.ts";
 import { StepWatch } from "./step_watch.ts";
 import { WorldTap } from "./taps.ts";
+import { WatchedPipeline } from "./watched_pipeline.ts";
 
 /** What a world is made of. */
 export interface WorldOptions {
@@ -59,17 +58,13 @@ export class World {
   isClosing = false;
   /** The engine has nothing in flight any more. */
   hasClosed = false;
-  /** Epochs whose pipeline was tried out. */
-  readonly #warmedUp = new Set<number>();
-  #limits: StageLimits;
+  /** Of the pipeline, or of the last one. */
+  limits: StageLimits;
   /** What each pool so far let a sequence grow to. */
-  readonly #longestSequences = new Set<number>();
+  readonly longestSequences = new Set<number>();
+  readonly pipeline: WatchedPipeline;
   #isEngineTouched = false;
   #isClusterTouched = true;
-  #hasAnswered = false;
-  #lastCachedBlocks = 0;
-  /** Batches that left the engine. */
-  numSteps = 0;
   #numPeers = 0;
 
   constructor({ plan, model, onTrace }: WorldOptions) {
@@ -82,23 +77,24 @@ export class World {
     this.net = new SimNet({ kernel, plan: plan.net, rng: rng.fork("net"), tap });
     this.node = new SimNode("c0", kernel);
     this.mesh = this.net.join(this.coordinatorId, this.node);
-    this.#limits = { ...plan.limits, numBlocks: plan.pool.wantedBlocks };
-    this.batches = new BatchWatch({ limits: () => this.#limits, reach: this.reach });
-    this.cluster = this.#makeCluster();
+    this.limits = { ...plan.limits, numBlocks: plan.pool.wantedBlocks };
+    this.batches = new BatchWatch({ limits: () => this.limits, reach: this.reach });
+    this.pipeline = new WatchedPipeline(this);
+    this.cluster = makeCluster(this);
     this.engine = new Engine({
-      pipeline: this.#watchedPipeline(),
-      scheduler: this.#limits,
+      pipeline: this.pipeline,
+      scheduler: this.limits,
       vocabSize: VOCAB_SIZE,
       clock: this.node,
     });
-    this.#longestSequences.add(this.engine.maxModelLength);
+    this.longestSequences.add(this.engine.maxModelLength);
     this.#connect();
     this.faults = new Faults(this);
     for (const peer of plan.peers) {
       kernel.schedule(peer.joinMs, null, () => void this.join(peer));
     }
     for (const request of plan.requests) {
-      kernel.schedule(request.atMs, this.node, () => this.#ask(request));
+      kernel.schedule(request.atMs, this.node, () => ask(this, request));
     }
     for (const fault of plan.faults) {
       kernel.schedule(fault.atMs, null, () => this.faults.fire(fault));
@@ -159,6 +155,11 @@ export class World {
     this.#isClusterTouched = true;
   }
 
+  /** Something was asked of the engine, or it did something. */
+  touchEngine(): void {
+    this.#isEngineTouched = true;
+  }
+
   /** Keeps the first. */
   fail(error: unknown): void {
     if (this.failure !== null) return;
@@ -193,59 +194,18 @@ export class World {
     this.guard(() => checkLinks(this));
   }
 
-  #makeCluster(): Cluster {
-    const { plan, model, mesh, node, rng } = this;
-    const limits = { ...plan.limits, numBlocks: plan.pool.wantedBlocks };
-    const { evenStages } = plan;
-    return new Cluster({
-      mesh,
-      name: "Simulation",
-      version: "0",
-      model: { name: "tiny", vocabSize: model.config.vocabSize },
-      shelf: model.shelf,
-      costs: model.costs(limits),
-      limits: plan.limits,
-      pool: plan.pool,
-      isDeterministic: true,
-      useF16Kv: null,
-      hiddenType: "f32",
-      minPeers: plan.minPeers,
-      ...(evenStages !== null && { place: placeEvenly(evenStages) }),
-      warmUp: async (pipeline, limits) => {
-        const { epoch } = this.cluster;
-        await warmUp({
-          numStages: pipeline.numStages,
-          forward: async (batch) => {
-            const tokens = await this.steps.watchSend(batch, () => pipeline.forward(batch));
-            this.guard(() => this.steps.checkAnswer(batch));
-            return tokens;
-          },
-        }, limits);
-        this.#warmedUp.add(epoch);
-      },
-      clock: node,
-      rng: rng.fork("cluster"),
-      onNotice: (text) => {
-        this.kernel.trace(() => `c0: ${text}`);
-        if (text.startsWith("The layers could not be given out")) {
-          this.reach.count("path: start failed");
-        }
-      },
-    });
-  }
-
   /** As the coordinator connects them. */
   #connect(): void {
     const { cluster, engine, kernel } = this;
     cluster.isBusy = () => engine.stats().numRunning + engine.stats().numWaiting > 0;
     cluster.onPipeline = (limits) => {
-      this.#limits = limits;
+      this.limits = limits;
       kernel.note(`Pipeline ${cluster.epoch} of ${cluster.numStages} stages`);
       this.reach.count("path: pipeline started");
       this.reach.count(`stages: ${cluster.numStages}`);
-      this.#hasAnswered = false;
+      this.pipeline.restart();
       engine.restart({ numBlocks: limits.numBlocks })
-        .then(() => this.#longestSequences.add(engine.maxModelLength))
+        .then(() => this.longestSequences.add(engine.maxModelLength))
         .catch((error) => this.fail(error));
       this.#isEngineTouched = true;
     };
@@ -258,118 +218,6 @@ export class World {
       }
       lastNote = note;
     });
-  }
-
-  #watchedPipeline() {
-    const { cluster } = this;
-    return {
-      get numStages() {
-        return cluster.numStages;
-      },
-      forward: (batch: Batch) => this.#forward(batch),
-    };
-  }
-
-  async #forward(batch: Batch): Promise<readonly TokenOutput[]> {
-    const { cluster, engine, steps, batches } = this;
-    this.guard(() => {
-      checkStages(this, this.#warmedUp);
-      const { numPreemptions, numFreeBlocks, numCachedBlocks } = engine.stats();
-      this.#noteEviction(batch, { numFree: numFreeBlocks - numCachedBlocks, numCachedBlocks });
-      const { epoch, numStages } = cluster;
-      batches.takeBatch(batch, { epoch, numStages, numPreemptions });
-    });
-    this.numSteps++;
-    this.#isEngineTouched = true;
-    try {
-      const tokens = await steps.watchSend(batch, () => cluster.forward(batch));
-      this.#hasAnswered = true;
-      this.guard(() => steps.checkAnswer(batch));
-      batches.takeTokens(batch);
-      return tokens;
-    } catch (error) {
-      this.#countFailure(batch, error);
-      throw error;
-    } finally {
-      this.#isEngineTouched = true;
-    }
-  }
-
-  /** Without free blocks, only eviction makes fewer of the cached ones; and a hit does. */
-  #noteEviction(
-    { slices }: Batch,
-    { numFree, numCachedBlocks }: { readonly numFree: number; readonly numCachedBlocks: number },
-  ): void {
-    const isHit = slices.some(({ startPosition, takesDrawn, tokenIds }) =>
-      startPosition > 0 && !takesDrawn && tokenIds.length > 1
-    );
-    if (numFree === 0 && numCachedBlocks < this.#lastCachedBlocks && !isHit) {
-      this.reach.count("path: eviction");
-    }
-    this.#lastCachedBlocks = numCachedBlocks;
-    for (const { stateMoves } of slices) {
-      if (stateMoves?.restoreFrom !== undefined) this.reach.count("path: state restored");
-      if (stateMoves?.saveTo !== undefined) this.reach.count("path: state saved");
-    }
-  }
-
-  #countFailure({ slices }: Batch, error: unknown): void {
-    if (!(error instanceof PipelineLostError)) return this.reach.count("path: step failed");
-    this.reach.count("path: batch taken back");
-    if (!this.#hasAnswered) this.reach.count("path: pipeline lost before its first answer");
-    const isPrefill = slices.some(({ sample }) => sample === undefined);
-    if (isPrefill) this.reach.count("path: pipeline lost in a prefill");
-  }
-
-  #ask(plan: RequestPlan): void {
-    if (this.isClosing) return;
-    const { engine, node, batches, reach, kernel } = this;
-    const { limits, numLayers } = this.plan;
-    const numSequences = () => {
-      const { numRunning, numWaiting } = engine.stats();
-      return numRunning + numWaiting;
-    };
-    const index = this.plan.requests.indexOf(plan);
-    if (plan.isBurst) reach.count("client: burst");
-    if (plan.readEveryMs > 0) reach.count("client: slow reader");
-    const client = new Client({
-      ...{ index, plan, engine, node },
-      reference: new Reference({
-        ...{ promptTokenIds: plan.promptTokenIds, sampling: plan.sampling, numLayers },
-        // A small pool may end it earlier.
-        maxModelLength: limits.maxModelLength,
-        hasState: limits.numSavedStates > 0,
-      }),
-      isClosing: () => this.isClosing,
-      fillsPool: (numTokens) => this.#longestSequences.has(numTokens),
-      watchStart: (client, start) => {
-        batches.watchStart(client, start, numSequences);
-        this.#isEngineTouched = true;
-      },
-      onCancel: (client) => {
-        reach.count(`client: cancel ${this.#stateOf(client)}`);
-        kernel.note(`Request ${index} is cancelled`);
-        this.#isEngineTouched = true;
-      },
-      onTokens: (_, { tokenIds }) => {
-        kernel.note(`Request ${index} gets ${tokenIds}`);
-        this.#isEngineTouched = true;
-      },
-      onEnd: ({ end, error }) => {
-        reach.count(`end: ${end}`);
-        kernel.note(`Request ${index} ends: ${end} ${error ?? ""}`);
-        this.#isEngineTouched = true;
-      },
-    });
-    this.clients.push(client);
-    client.run().catch((error) => this.fail(error));
-  }
-
-  #stateOf(client: Client): string {
-    if (this.cluster.numStages === 0) return "without a pipeline";
-    if (!this.batches.hasRun(client)) return "while it waits";
-    if (client.numTokens === 0) return "before the first token";
-    return client.numTokens >= client.numExpected - 1 ? "at the last token" : "between tokens";
   }
 
   #takeStageBatch({ node }: OracleHost, batch: Batch): void {
