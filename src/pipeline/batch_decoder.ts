@@ -58,15 +58,24 @@ export class BatchDecoder {
    */
   decode(encoded: EncodedBatch): Batch {
     const slices: BatchSlice[] = [];
+    const batch = { stepId: encoded.stepId, slices };
     try {
       this.#readSlices(encoded, slices);
     } catch (error) {
       // Those before the fault are not computed either: their next slice has to be missed.
-      for (const { sequenceId } of slices) this.#doubt(sequenceId);
+      this.doubt(batch);
       throw error;
     }
     this.#known.forgetOldest();
-    return { stepId: encoded.stepId, slices };
+    return batch;
+  }
+
+  /** A batch is not computed after all: its sequences are refused until they come whole. */
+  doubt({ slices }: Batch): void {
+    for (const { sequenceId } of slices) {
+      const state = this.#known.get(sequenceId);
+      if (state !== undefined) state.numSlices = 0;
+    }
   }
 
   /** Fills `slices`, also when it throws. */
@@ -89,11 +98,6 @@ export class BatchDecoder {
     if (tokenIds !== null && tokenIds.length !== firstToken) {
       throw new WireError(`${tokenIds.length} token ids came for ${firstToken} tokens`);
     }
-  }
-
-  #doubt(sequenceId: number): void {
-    const state = this.#known.get(sequenceId);
-    if (state !== undefined) state.numSlices = 0;
   }
 
   #slice(

@@ -1,4 +1,4 @@
-import { numBatchTokens } from "../core.ts";
+import { type Batch, numBatchTokens } from "../core.ts";
 import type { Frame } from "../mesh/frame.ts";
 import { LinkClosedError, type PeerLink } from "../mesh/peer_link.ts";
 import type { Clock } from "../platform/platform.ts";
@@ -103,20 +103,36 @@ export class StageService {
       meta,
       tokenIds: isFirst ? readTokenIds(input) : null,
     });
+    let hidden: Float32Array | null;
+    try {
+      hidden = this.#hiddenOf(batch, { frame, input });
+    } catch (error) {
+      this.#decoder.doubt(batch);
+      throw error;
+    }
+    return { output: await stage.forward(batch, hidden), meta };
+  }
+
+  /** What the stage computes from; throws a WireError when frame and batch contradict each other. */
+  #hiddenOf(
+    batch: Batch,
+    { frame, input }: { readonly frame: Frame; readonly input: Uint8Array },
+  ): Float32Array | null {
+    const { stage: { shard }, hiddenSize } = this.#options;
     const numTokens = numBatchTokens(batch);
     if (frame.numTokens !== numTokens || frame.position !== batch.slices[0]?.startPosition) {
       throw new WireError("The frame's header does not fit its batch");
     }
-    if (!(isFirst && stage.shard.hasHead) && batch.slices.some(({ takesDrawn }) => takesDrawn)) {
+    const isAlone = shard.hasEmbedding && shard.hasHead;
+    if (!isAlone && batch.slices.some(({ takesDrawn }) => takesDrawn)) {
       throw new WireError("Tokens are drawn by another stage than this one");
     }
-    if (isFirst !== (frame.dtype === "none")) {
+    if (shard.hasEmbedding !== (frame.dtype === "none")) {
       throw new WireError(`A frame of type "${frame.dtype}" is no input of this stage`);
     }
-    const hidden = frame.dtype === "none"
+    return frame.dtype === "none"
       ? null
       : decodeHidden(input, { type: frame.dtype, numElements: numTokens * hiddenSize });
-    return { output: await stage.forward(batch, hidden), meta };
   }
 
   async #send(

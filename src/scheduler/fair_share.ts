@@ -23,8 +23,13 @@ export class FairShare {
   /** In the order of their last arrival. */
   readonly #accounts = new Map<string, Account>();
   #numIdle = 0;
+  /** The most that any client had been served when its last sequence ended. */
+  #mostServed = 0;
 
-  /** A sequence of the client arrives. One that was away has no credit for its absence. */
+  /**
+   * A sequence of the client arrives. One that was away has no credit for its absence: it starts
+   * beside the least served of those that are there, or beside all others where nobody is.
+   */
   arrive(clientId: string): void {
     let account = this.#accounts.get(clientId);
     if (account === undefined) {
@@ -44,6 +49,7 @@ export class FairShare {
   leave(clientId: string): void {
     const account = this.#accountOf(clientId);
     if (--account.numSequences > 0) return;
+    this.#mostServed = Math.max(this.#mostServed, account.served);
     this.#numIdle++;
     this.#forgetOldest();
   }
@@ -80,7 +86,7 @@ export class FairShare {
     for (const { served, numSequences } of this.#accounts.values()) {
       if (numSequences > 0) least = Math.min(least, served);
     }
-    return least === Infinity ? 0 : least;
+    return least === Infinity ? this.#mostServed : least;
   }
 
   #forgetOldest(): void {

@@ -37,15 +37,26 @@ export class KvMemory {
   }
 
   /** The longest prefix of a sequence that need not be computed. */
-  match({ tokenIds, terms }: LiveSequence): PrefixMatch {
-    return this.#cache.match(tokenIds, terms.cacheSalt);
+  match(sequence: LiveSequence): PrefixMatch {
+    return this.#cache.match(sequence, sequence.terms.cacheSalt);
   }
 
-  /** Whether all known tokens of a sequence fit in beside the others, with blocks to spare. */
-  fits({ tokenIds }: LiveSequence, match: PrefixMatch, numSpareBlocks: number): boolean {
+  /**
+   * Whether all known tokens of a sequence fit in with blocks to spare: beside all others, or in
+   * place of `victims`.
+   */
+  fits(
+    { tokenIds }: LiveSequence,
+    match: PrefixMatch,
+    { numSpareBlocks, victims = [] }: {
+      readonly numSpareBlocks: number;
+      readonly victims?: readonly LiveSequence[];
+    },
+  ): boolean {
     const numNew = numBlocksFor(tokenIds.length) - match.node.depth;
-    return this.#slots.numFree > 0 &&
-      numNew <= this.#cache.numAvailableBeside(match) - numSpareBlocks;
+    const numFreed = victims.reduce((sum, { blockTable }) => sum + blockTable.length, 0);
+    return this.#slots.numFree + victims.length > 0 &&
+      numNew <= this.#cache.numAvailableBeside(match) + numFreed - numSpareBlocks;
   }
 
   /** Gives a sequence that fits its slot and blocks. */

@@ -51,6 +51,7 @@ export function createLiveSequence(
     ...{ id, sampling, terms },
     numPromptTokens: promptTokenIds.length,
     tokenIds: [...promptTokenIds],
+    blockKeys: [],
     blockTable: [],
     tokenCounts: hasPenalty(sampling) ? new TokenCounts(promptTokenIds) : null,
     rank: null,

@@ -9,8 +9,8 @@ import { BLOCK_SIZE } from "../core.ts";
 import { type BlockManager, numBlocksFor } from "./block_manager.ts";
 import {
   addChild,
-  childFor,
   createRoot,
+  keyOf,
   longestPartialChild,
   type RadixNode,
   removeLeaf,
@@ -31,6 +31,8 @@ export interface PrefixMatch {
 /** What holds a prefix: tokens, and blocks that cover at least those that are cached. */
 export interface PrefixHolder {
   readonly tokenIds: readonly number[];
+  /** Keys of the whole blocks of `tokenIds`, made when they are first asked for. */
+  readonly blockKeys: string[];
   readonly blockTable: number[];
   /** Deepest node of its path that is in the tree. */
   prefixNode: RadixNode;
@@ -69,12 +71,12 @@ export class PrefixCache {
    * The longest cached prefix, its last token excluded: there must be something to compute. Of a
    * model with linear attention, only as far as its state was saved.
    */
-  match(tokenIds: readonly number[], salt: string): PrefixMatch {
-    const prefix = tokenIds.slice(0, -1);
+  match(sequence: Pick<PrefixHolder, "tokenIds" | "blockKeys">, salt: string): PrefixMatch {
+    const numTokens = sequence.tokenIds.length - 1;
     let node = this.#roots.get(salt) ?? createRoot();
     let deepest = node;
-    while (true) {
-      const child = childFor(node, tokensAfter(node, prefix));
+    while ((node.depth + 1) * BLOCK_SIZE <= numTokens) {
+      const child = node.children.get(blockKey(sequence, node.depth));
       if (child === undefined) break;
       node = child;
       if (node.savedState !== null) deepest = node;
@@ -82,7 +84,8 @@ export class PrefixCache {
     if (this.states.isUsed) {
       return { node: deepest, tail: null, numTokens: deepest.depth * BLOCK_SIZE };
     }
-    const partial = longestPartialChild(node, tokensAfter(node, prefix));
+    const rest = sequence.tokenIds.slice(node.depth * BLOCK_SIZE, numTokens).slice(0, BLOCK_SIZE);
+    const partial = longestPartialChild(node, rest);
     const tail = partial !== null && partial.numTokens >= MIN_TAIL_TOKENS
       ? { block: partial.child.block, numTokens: partial.numTokens }
       : null;
@@ -126,15 +129,14 @@ export class PrefixCache {
    */
   insert(holder: PrefixHolder, { numTokens, salt }: { numTokens: number; salt: string }): void {
     const { tokenIds, blockTable } = holder;
-    // A root that was empty may have gone.
-    if (holder.prefixNode.parent === null) holder.prefixNode = this.#root(salt);
     while ((holder.prefixNode.depth + 1) * BLOCK_SIZE <= numTokens) {
-      const parent = holder.prefixNode;
+      // A root that was empty may have gone.
+      const parent = holder.prefixNode.parent === null ? this.#root(salt) : holder.prefixNode;
       const block = blockTable[parent.depth]!;
-      const blockTokens = tokensAfter(parent, tokenIds);
-      let child = childFor(parent, blockTokens);
+      const key = blockKey(holder, parent.depth);
+      let child = parent.children.get(key);
       if (child === undefined) {
-        child = addChild(parent, { tokenIds: blockTokens, block });
+        child = addChild(parent, { key, tokenIds: tokensAfter(parent, tokenIds), block });
         this.#nodes.set(block, { node: child, salt });
         this.#blocks.retain(block);
       } else if (child.block !== block) {
@@ -168,7 +170,10 @@ export class PrefixCache {
     for (const [block, { node }] of this.#nodes) {
       const { parent } = node;
       assert(node.block === block && parent !== null, `Block "${block}" is not its node's`);
-      assert(childFor(parent, node.tokenIds) === node, `Block "${block}" is cut off the tree`);
+      assert(
+        parent.children.get(keyOf(node.tokenIds)) === node,
+        `Block "${block}" is cut off the tree`,
+      );
       const isIdle = this.#blocks.numReferences(block) === 1;
       assert(order.has(block) === isIdle, `Block "${block}" is counted wrong among the idle`);
       if (!isIdle || parent.parent === null) continue;
@@ -176,6 +181,8 @@ export class PrefixCache {
       assert(own < before, `Block "${parent.block}" would be evicted before its child`);
     }
     assert([...this.#idle].every((block) => this.#nodes.has(block)), "An idle block has no node");
+    const isUsed = [...this.#roots.values()].every(({ children }) => children.size > 0);
+    assert(isUsed, "A salt without blocks is remembered");
     this.states.checkIntegrity([...this.#nodes.values()].map(({ node }) => node), reservedStates);
   }
 
@@ -198,6 +205,17 @@ export class PrefixCache {
     if (node.parent?.parent === null && node.parent.children.size === 0) this.#roots.delete(salt);
     return block;
   }
+}
+
+/** The key of a sequence's whole block `index`. */
+export function blockKey(
+  { tokenIds, blockKeys }: Pick<PrefixHolder, "tokenIds" | "blockKeys">,
+  index: number,
+): string {
+  // Tokens never change, so neither do keys; they are asked for at every step that has room.
+  return blockKeys[index] ??= keyOf(
+    tokenIds.slice(index * BLOCK_SIZE, (index + 1) * BLOCK_SIZE),
+  );
 }
 
 function assert(isTrue: boolean, message: string): asserts isTrue {

@@ -28,34 +28,33 @@ export function createRoot(): RadixNode {
   return { block: -1, tokenIds: [], parent: null, depth: 0, children: new Map(), savedState: null };
 }
 
-/** Adds a child for a block that `parent` has no child for. */
+/** Adds a child for a block that `parent` has no child for; `key` is that of its tokens. */
 export function addChild(
   parent: RadixNode,
-  { tokenIds, block }: { readonly tokenIds: readonly number[]; readonly block: number },
+  { key, tokenIds, block }: {
+    readonly key: string;
+    readonly tokenIds: readonly number[];
+    readonly block: number;
+  },
 ): RadixNode {
   const child = {
     ...{ block, tokenIds, parent, depth: parent.depth + 1 },
     children: new Map(),
     savedState: null,
   };
-  parent.children.set(childKey(tokenIds), child);
+  parent.children.set(key, child);
   return child;
 }
 
 /** Removes a node without children from its parent. */
 export function removeLeaf(node: RadixNode): void {
   if (node.children.size > 0) throw new Error(`Block "${node.block}" has children in the tree`);
-  node.parent?.children.delete(childKey(node.tokenIds));
+  node.parent?.children.delete(keyOf(node.tokenIds));
 }
 
 /** Tokens of the block after `node` in a sequence; fewer at its end. */
 export function tokensAfter(node: RadixNode, tokenIds: readonly number[]): readonly number[] {
   return tokenIds.slice(node.depth * BLOCK_SIZE, (node.depth + 1) * BLOCK_SIZE);
-}
-
-/** The child for exactly these tokens. */
-export function childFor(node: RadixNode, tokenIds: readonly number[]): RadixNode | undefined {
-  return node.children.get(childKey(tokenIds));
 }
 
 /** The child that shares most leading tokens, at least one, with `tokenIds`. */
@@ -76,6 +75,7 @@ export function longestPartialChild(
   return longest;
 }
 
-function childKey(tokenIds: readonly number[]): string {
+/** What children are found by: the tokens of a whole block, as text. */
+export function keyOf(tokenIds: readonly number[]): string {
   return tokenIds.join();
 }

@@ -9,24 +9,20 @@
  * @module
  */
 import type { Batch, BatchSlice, FinishReason, SamplingParams, TokenOutput } from "../core.ts";
-import { BLOCK_SIZE } from "../core.ts";
 import { checkAdmission } from "./admission.ts";
+import { composeBatch } from "./compose_batch.ts";
 import { checkDrawn, checkInFlight } from "./integrity.ts";
 import { KvMemory } from "./kv_memory.ts";
 import {
   appendToken,
-  canRunAhead,
   createLiveSequence,
   type LiveSequence,
   markComputed,
-  numUnscheduledTokens,
 } from "./live_sequence.ts";
-import { type BatchInFlight, OpenBatch } from "./open_batch.ts";
+import type { BatchInFlight } from "./open_batch.ts";
 import { checkOptions, longestSequence, type SchedulerOptions } from "./options.ts";
-import type { PrefixMatch } from "./prefix_cache.ts";
 import { Queues } from "./queues.ts";
 import { DEFAULT_TERMS, type SequenceTerms } from "./sequence_terms.ts";
-import { sharedLength } from "./shared_length.ts";
 
 /** What a step did to one sequence. */
 export interface SequenceUpdate {
@@ -106,16 +102,13 @@ export class Scheduler {
    * tokens are known.
    */
   schedule(numMicroBatches = 1): Batch | null {
+    const { maxBatchTokens } = this.#options;
     const isAhead = numMicroBatches === 1 && this.#inFlight.size > 0;
-    if (isAhead && this.#mustWaitForTokens()) return null;
-    this.#yieldToInteractive();
-    const batch = new OpenBatch(this.#memory, this.#options.maxBatchTokens);
-    // No more than this micro-batch's share, so that no stage idles.
-    const maxDecodes = Math.ceil(this.#running.length / numMicroBatches);
-    this.#addDecodes(batch, { maxDecodes, isAhead });
-    this.#addPrefills(batch);
-    this.#addNewcomers(batch);
-    if (batch.numSlices === 0) return null;
+    const { maxModelLength } = this;
+    const batch = composeBatch(this.#queues, {
+      ...{ maxBatchTokens, maxModelLength, numMicroBatches, isAhead },
+    });
+    if (batch === null) return null;
     const inFlight = batch.close(this.#nextStepId++);
     this.#inFlight.set(inFlight.batch.stepId, inFlight);
     return inFlight.batch;
@@ -219,98 +212,6 @@ export class Scheduler {
   #newMemory(numBlocks: number): KvMemory {
     const { maxSequences: numSlots, numSavedStates = 0 } = this.#options;
     return new KvMemory({ numBlocks, numSlots, numSavedStates });
-  }
-
-  /**
-   * Whether a sequence in flight cannot go on before its token is known. Going ahead without it would
-   * split those that run into two batches that take turns, at the price of two steps a token.
-   */
-  #mustWaitForTokens(): boolean {
-    return this.#running.some(({ numPendingDraws, tokenCounts }) =>
-      numPendingDraws > 0 && tokenCounts !== null
-    );
-  }
-
-  /** Preempts batch jobs, newest first, where an interactive sequence has no room beside them. */
-  #yieldToInteractive(): void {
-    const next = this.#queues.waiting.next();
-    if (next === null || next.terms.priority === "batch") return;
-    while (true) {
-      const newest = this.#running.at(-1);
-      if (newest?.terms.priority !== "batch" || this.#fits(next, this.#memory.match(next))) return;
-      this.#queues.preempt(newest);
-    }
-  }
-
-  /** Decodes, in the order of running. */
-  #addDecodes(
-    batch: OpenBatch,
-    { maxDecodes, isAhead }: { readonly maxDecodes: number; readonly isAhead: boolean },
-  ): void {
-    const { maxModelLength } = this;
-    // Preemption takes from the end of the list, so the loop sees it shrink but never skips.
-    for (let i = 0; i < this.#running.length && batch.numSlices < maxDecodes; i++) {
-      const sequence = this.#running[i]!;
-      const isReady = numUnscheduledTokens(sequence) === 1 ||
-        isAhead && canRunAhead(sequence, { maxModelLength });
-      if (isReady && this.#makeRoom(sequence)) batch.add(sequence);
-    }
-  }
-
-  /** Further chunks of prompts that have begun. Their blocks are there already. */
-  #addPrefills(batch: OpenBatch): void {
-    for (const sequence of this.#running) {
-      if (batch.isFull) return;
-      if (numUnscheduledTokens(sequence) > 1) batch.add(sequence);
-    }
-  }
-
-  /** Admits waiting sequences while all of their known tokens fit in blocks. */
-  #addNewcomers(batch: OpenBatch): void {
-    const passedOver = new Set<LiveSequence>();
-    while (!batch.isFull) {
-      const next = this.#queues.waiting.next(passedOver);
-      if (next === null) return;
-      const match = this.#memory.match(next);
-      if (!this.#fits(next, match)) return;
-      if (this.#isPrefixComing(next, match)) {
-        passedOver.add(next);
-        continue;
-      }
-      this.#queues.admit(next, match);
-      batch.add(next);
-    }
-  }
-
-  /**
-   * One block is left for each running sequence: it will ask for it within 16 tokens, and taking it
-   * back from the newcomer would waste the newcomer's prefill.
-   */
-  #fits(sequence: LiveSequence, match: PrefixMatch): boolean {
-    return this.#memory.fits(sequence, match, this.#running.length);
-  }
-
-  /** A running sequence is computing more of the same prefix: soon it need not be done twice. */
-  #isPrefixComing(next: LiveSequence, { numTokens }: PrefixMatch): boolean {
-    return this.#running.some(({ tokenIds, numPromptTokens, numCachedTokens, terms }) => {
-      if (numCachedTokens >= numPromptTokens || terms.cacheSalt !== next.terms.cacheSalt) {
-        return false;
-      }
-      return sharedLength(tokenIds, next.tokenIds.slice(0, -1)) >= numTokens + BLOCK_SIZE;
-    });
-  }
-
-  /**
-   * Gets the block that a sequence's next token needs, preempting the newest sequences for it. False
-   * when the sequence is itself the newest.
-   */
-  #makeRoom(sequence: LiveSequence): boolean {
-    while (!this.#memory.grow(sequence)) {
-      const newest = this.#running.at(-1)!;
-      this.#queues.preempt(newest);
-      if (newest === sequence) return false;
-    }
-    return true;
   }
 
   #remove(sequence: LiveSequence): void {

@@ -143,11 +143,11 @@ export class RunningChoice {
     const { done, value } = await (this.#firstEvent ?? events.next());
     this.#firstEvent = null;
     if (done) throw this.#cause(new Error("The engine ended without a reason"));
+    this.#numCachedTokens ??= value.numCachedTokens;
     if (value.tokenIds.length === 0) return value;
     this.#ticket?.start();
     this.#lastTokenMs = this.#means.clock.now();
     this.#firstTokenMs ??= this.#lastTokenMs;
-    this.#numCachedTokens ??= value.numCachedTokens;
     return value;
   }
 

@@ -125,9 +125,7 @@ export class Completion {
   get #numCachedTokens(): number {
     const byPrompt = new Map<number, number>();
     for (const { promptIndex, numCachedTokens } of this.#choices) {
-      if (numCachedTokens === null) continue;
-      const found = byPrompt.get(promptIndex) ?? Infinity;
-      byPrompt.set(promptIndex, Math.min(found, numCachedTokens));
+      if (!byPrompt.has(promptIndex)) byPrompt.set(promptIndex, numCachedTokens ?? 0);
     }
     return byPrompt.values().reduce((sum, found) => sum + found, 0);
   }

@@ -9,6 +9,8 @@ export interface Client {
 /** Who sends a request, and what the headers say. */
 export interface Sender {
   readonly client: Client;
+  /** Origin of the page that sends it; null for the server's own and for programs. */
+  readonly foreignOrigin: string | null;
   /** `X-Request-Id`, if it is fit to be an id. */
   readonly headerId: string | null;
   /** `X-Priority`, unchecked. */

@@ -64,10 +64,10 @@ export function createServer(options: ServerOptions): Server {
   });
 
   app.post("/v1/chat/completions", async (context) => {
-    return await chat(await body(context, options), senderOf(context), service);
+    return await chat(await body(context, options), senderOf(context, options), service);
   });
   app.post("/v1/completions", async (context) => {
-    return await completions(await body(context, options), senderOf(context), service);
+    return await completions(await body(context, options), senderOf(context, options), service);
   });
   app.post("/v1/stop_request", async (context) => {
     const { request_id } = parseStopRequest(await body(context, options));
@@ -91,11 +91,14 @@ export function createServer(options: ServerOptions): Server {
   return { fetch: async (request, caller) => await app.fetch(request, caller) };
 }
 
-/** One client may fill only half of the queue, unless one key makes all callers the same client. */
+/**
+ * One client may fill only half of the queue where several keys tell clients apart: addresses do not,
+ * since all programs of a machine, and all behind a proxy, have one.
+ */
 function queueOf(
   { engine, clock, access, maxWaiting = DEFAULT_MAX_WAITING }: ServerOptions,
 ): Queue {
-  const hasOthers = access?.apiKeys?.length !== 1;
+  const hasOthers = (access?.apiKeys?.length ?? 0) > 1;
   const maxWaitingPerClient = hasOthers ? Math.max(1, Math.floor(maxWaiting / 2)) : maxWaiting;
   return new Queue({ engine, clock, maxWaiting, maxWaitingPerClient });
 }
@@ -119,9 +122,12 @@ async function body(context: Context, options: ServerOptions): Promise<Record<st
   return await readJsonObject(context.req.raw, { maxBytes, clock: options.clock });
 }
 
-function senderOf(context: Context<RequestEnv>): Sender {
+function senderOf(context: Context<RequestEnv>, { access }: ServerOptions): Sender {
+  const origin = context.req.header("origin") ?? null;
+  const isOwn = origin === null || access?.ownOrigins().includes(origin) === true;
   return {
     client: context.get("client"),
+    foreignOrigin: isOwn ? null : origin,
     headerId: headerId(context),
     headerPriority: context.req.header("x-priority") ?? null,
     signal: context.req.raw.signal,

@@ -9,7 +9,7 @@ const DEFAULT_REQUEST_TIMEOUT_MS = 600_000;
 /** How the sequences of a request are treated among others. Throws a 400 for what is not allowed. */
 export function termsOf(
   request: TermsRequest,
-  { client, headerPriority }: Sender,
+  { client, foreignOrigin, headerPriority }: Sender,
   options: ServerOptions,
 ): Terms {
   const fromHeader = headerPriority === null ? null : readPriority(headerPriority);
@@ -17,9 +17,10 @@ export function termsOf(
   return {
     priority: priorityOf(request) ?? fromHeader ?? tierPriority(request) ?? "interactive",
     clientId: client.id,
-    // A structure, not a text: whatever salt a client sends, it stays within its key.
+    // A structure, not a text: whatever salt a client sends, it stays within its key, or without
+    // keys within its page: what is cached shows in times and counts.
     cacheSalt: JSON.stringify([
-      options.sharePrefixCache ? null : client.keyIndex,
+      options.sharePrefixCache ? null : client.keyIndex ?? foreignOrigin,
       request.cache_salt ?? null,
     ]),
     ...(timeoutMs !== null && { timeoutMs }),

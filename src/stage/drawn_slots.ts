@@ -20,6 +20,13 @@ export class DrawnSlots {
     }
   }
 
+  /** To be called when a batch fails: what its sequences drew before is not their newest token. */
+  forget({ slices }: Batch): void {
+    for (const { sequenceId, slot } of slices) {
+      if (this.#owners.get(slot) === sequenceId) this.#owners.delete(slot);
+    }
+  }
+
   /** To be called when a batch was submitted. */
   note({ slices }: Batch): void {
     for (const { sequenceId, slot, sample } of slices) {

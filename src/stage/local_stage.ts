@@ -125,7 +125,7 @@ export class LocalStage implements Stage {
 
   async forward(batch: Batch, hidden: Float32Array | null): Promise<StageOutput> {
     const submitted = this.#lastSubmit.then(() => this.#submit(batch, hidden));
-    this.#lastSubmit = submitted.catch(() => {});
+    this.#lastSubmit = submitted.catch(() => this.#drawn.forget(batch));
     const finish = await submitted;
     try {
       return await finish();

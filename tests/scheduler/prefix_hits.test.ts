@@ -68,6 +68,16 @@ test("different salts share nothing", () => {
   expect(outline(desk.step())).toEqual(["2:32+8!"]);
 });
 
+test("a salt whose prompts fill no block leaves nothing behind", () => {
+  const desk = new Desk();
+  for (let i = 0; i < 50; i++) {
+    desk.addPrompt(text(8), { maxTokens: 1 }, { cacheSalt: `${i}` });
+    desk.step();
+  }
+  // checkIntegrity() ran after each call.
+  expect(desk.scheduler.stats()).toMatchObject({ numCachedBlocks: 0, numFreeBlocks: 64 });
+});
+
 test("equal prompts at once are computed once", () => {
   const desk = new Desk({ maxBatchTokens: 64 });
   for (let i = 0; i < 4; i++) desk.addPrompt([...text(50), i], { maxTokens: 3 });

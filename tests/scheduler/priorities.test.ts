@@ -24,6 +24,26 @@ test("a batch job makes way for an interactive sequence and comes back after it"
   expect(outline(desk.step(43))).toEqual(["0:22+1!", "1:16+5!"]);
 });
 
+test("an interactive prompt does not wait for the rest of a batch job's", () => {
+  const desk = new Desk({ maxBatchTokens: 32, numBlocks: 64 });
+  desk.add(300, {}, { priority: "batch" });
+  desk.step();
+  desk.add(20);
+  expect(outline(desk.step())).toEqual(["1:0+20!", "0:32+12"]);
+});
+
+test("batch jobs are not preempted in vain", () => {
+  const desk = new Desk({ numBlocks: 12 });
+  desk.add(100, { maxTokens: 80 });
+  desk.add(30, { maxTokens: 60 }, { priority: "batch" });
+  desk.step();
+  desk.step();
+  // 8 blocks would not be free even without the batch job.
+  desk.add(120);
+  expect(outline(desk.step())).toEqual(["0:100+1!", "1:28+2!"]);
+  expect(desk.scheduler.stats().numPreemptions).toBe(0);
+});
+
 test("interactive sequences do not preempt each other for a newcomer", () => {
   const desk = new Desk({ maxSequences: 1 });
   desk.add(4);
@@ -77,6 +97,16 @@ test("a client that was away has no credit, and one that left keeps its debt", (
   expect(share.served("new")).toBe(800);
   share.checkIntegrity(["busy", "new"]);
   expect(() => share.checkIntegrity(["busy", "busy", "new"])).toThrow("2 sequences");
+});
+
+test("work that disturbed nobody is no debt", () => {
+  const share = new FairShare();
+  share.arrive("alone");
+  share.charge("alone", "prompt", 5000);
+  share.leave("alone");
+  share.arrive("new");
+  share.arrive("alone");
+  expect(share.served("alone")).toBe(share.served("new"));
 });
 
 test("clients that are gone are forgotten in time", () => {

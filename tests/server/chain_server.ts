@@ -20,6 +20,7 @@ interface ChainOptions extends Partial<ServerOptions> {
 interface Ask {
   readonly key?: string;
   readonly remoteAddress?: string;
+  readonly origin?: string;
   readonly signal?: AbortSignal;
   readonly [field: string]: unknown;
 }
@@ -56,9 +57,12 @@ export function chainServer(
     engine,
     server,
     /** Posts a text completion of 4 tokens, or of what `ask` says. */
-    complete: ({ key, remoteAddress = "10.0.0.1", signal, ...fields }: Ask) =>
+    complete: ({ key, remoteAddress = "10.0.0.1", origin, signal, ...fields }: Ask) =>
       post(server, "/v1/completions", { max_tokens: 4, ...fields }, {
-        headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
+        headers: {
+          ...(key !== undefined && { authorization: `Bearer ${key}` }),
+          ...(origin !== undefined && { origin }),
+        },
         remoteAddress,
         ...(signal && { signal }),
       }),

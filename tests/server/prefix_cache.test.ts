@@ -30,6 +30,27 @@ test("keys share where the server was told so, but for requests with a salt", as
   expect(await cached(complete({ key: "sk-bob", prompt, cache_salt: "bob's" }))).toBe(CACHED);
 });
 
+test("without keys a foreign page shares with itself only: it cannot probe for others' prompts", async () => {
+  const access = { ownOrigins: () => ["http://localhost:8420"], isLoopback: false };
+  const { complete } = chainServer({ access });
+  const from = (origin: string) => complete({ prompt, origin });
+  expect(await cached(complete({ prompt }))).toBe(0);
+  expect(await cached(from("https://evil.example"))).toBe(0);
+  expect(await cached(from("https://evil.example"))).toBe(CACHED);
+  expect(await cached(from("http://localhost:8420"))).toBe(CACHED);
+});
+
+test("a prompt that ends with its first token says what was cached, too", async () => {
+  const { complete } = chainServer();
+  const ask = {
+    prompt,
+    ignore_eos: false,
+    stop_token_ids: Array.from({ length: 50 }, (_, i) => i),
+  };
+  expect(await cached(complete(ask))).toBe(0);
+  expect(await cached(complete(ask))).toBe(CACHED);
+});
+
 test("without keys all share, but for requests with a salt", async () => {
   const { complete } = chainServer();
   expect(await cached(complete({ remoteAddress: "10.0.0.1", prompt }))).toBe(0);

@@ -4,8 +4,9 @@ import { chainServer, promptOf } from "./chain_server.ts";
 import { ManualClock, until } from "./clocks.ts";
 import { post } from "./fakes.ts";
 
-const HEAVY = "10.0.0.1";
-const LIGHT = "10.0.0.2";
+const HEAVY = "sk-heavy";
+const LIGHT = "sk-light";
+const TWO_KEYS = { ownOrigins: () => [], isLoopback: false, apiKeys: [HEAVY, LIGHT] };
 const prompt = promptOf(20);
 
 /** One sequence runs at a time and ends only when told; up to 4 wait. */
@@ -44,29 +45,30 @@ async function refusal(response: Promise<Response>) {
 }
 
 test("one client holds half of the queue, and the rest is for others", async () => {
-  const { complete, send, finish, numWaiting } = heldServer();
-  for (let i = 0; i < 3; i++) await send({ remoteAddress: HEAVY });
+  const { complete, send, finish, numWaiting } = heldServer({ access: TWO_KEYS });
+  for (let i = 0; i < 3; i++) await send({ key: HEAVY });
   expect(numWaiting()).toBe(2);
-  const tooMuch = await refusal(complete({ prompt, remoteAddress: HEAVY }));
+  const tooMuch = await refusal(complete({ prompt, key: HEAVY }));
   expect(tooMuch.message).toBe(
     "2 of your sequences are waiting, and one client may have 2 there, half of the queue",
   );
-  for (let i = 0; i < 2; i++) await send({ remoteAddress: LIGHT });
-  const full = await refusal(complete({ prompt, remoteAddress: LIGHT }));
+  for (let i = 0; i < 2; i++) await send({ key: LIGHT });
+  const full = await refusal(complete({ prompt, key: LIGHT }));
   expect(full.message).toBe("The queue is full: 4 sequences are waiting, at most 4 may");
   expect(await finish()).toEqual([200, 200, 200, 200, 200]);
 });
 
 test("who runs does not wait: only what has no token yet counts", async () => {
   const { complete, send, steps, finish, numWaiting } = heldServer({
+    access: TWO_KEYS,
     scheduler: { maxSequences: 3 },
   });
-  for (let i = 0; i < 3; i++) await send({ remoteAddress: HEAVY, max_tokens: 50 });
+  for (let i = 0; i < 3; i++) await send({ key: HEAVY, max_tokens: 50 });
   await steps(4);
-  for (let i = 0; i < 2; i++) await send({ remoteAddress: LIGHT });
+  for (let i = 0; i < 2; i++) await send({ key: LIGHT });
   expect(numWaiting()).toBe(2);
-  for (let i = 0; i < 2; i++) await send({ remoteAddress: HEAVY });
-  await refusal(complete({ prompt, remoteAddress: HEAVY }));
+  for (let i = 0; i < 2; i++) await send({ key: HEAVY });
+  await refusal(complete({ prompt, key: HEAVY }));
   expect(await finish()).toEqual([200, 200, 200, 200, 200, 200, 200]);
 });
 
@@ -88,11 +90,19 @@ test("keys are told apart, not addresses, where there are keys", async () => {
   expect(await finish()).toEqual([200, 200, 200, 200]);
 });
 
+test("without keys an address is no client of its own: it may use the whole queue", async () => {
+  const { complete, send, finish, numWaiting } = heldServer();
+  for (let i = 0; i < 5; i++) await send({ remoteAddress: "127.0.0.1" });
+  expect(numWaiting()).toBe(4);
+  await refusal(complete({ prompt, remoteAddress: "127.0.0.1" }));
+  expect(await finish()).toEqual([200, 200, 200, 200, 200]);
+});
+
 test("all choices of a request are let in or none", async () => {
   const { complete, send, finish, numWaiting } = heldServer();
   await send();
-  await send({ remoteAddress: LIGHT });
-  await send({ remoteAddress: HEAVY });
+  await send({ key: LIGHT });
+  await send({ key: HEAVY });
   expect(numWaiting()).toBe(2);
   await refusal(complete({ prompt, n: 3, remoteAddress: "10.0.0.3" }));
   await refusal(complete({ prompt: [prompt, prompt, prompt], remoteAddress: "10.0.0.3" }));
@@ -106,18 +116,19 @@ test("a request with more choices than may wait is let in when none wait", async
   const { complete, send, finish, numWaiting } = heldServer();
   await send({ n: 8 });
   expect(numWaiting()).toBe(7);
-  await refusal(complete({ prompt, remoteAddress: LIGHT }));
+  await refusal(complete({ prompt, key: LIGHT }));
   expect(await finish()).toEqual([200]);
 });
 
 test("places are free again after hang-ups, stops and refused requests", async () => {
-  const { complete, send, finish, numOpen, numWaiting, server } = heldServer();
-  const stop = (id: string) => post(server, "/v1/stop_request", { request_id: id });
-  await send({ remoteAddress: LIGHT });
+  const { complete, send, finish, numOpen, numWaiting, server } = heldServer({ access: TWO_KEYS });
+  const headers = { authorization: `Bearer ${HEAVY}` };
+  const stop = (id: string) => post(server, "/v1/stop_request", { request_id: id }, { headers });
+  await send({ key: LIGHT });
   for (let round = 0; round < 20; round++) {
     const hangUp = new AbortController();
     const isStream = round % 2 === 0;
-    const fields = { prompt, remoteAddress: HEAVY, stream: isStream };
+    const fields = { prompt, key: HEAVY, stream: isStream };
     const left = complete({ ...fields, signal: hangUp.signal });
     const stopped = complete({ ...fields, request_id: `r${round}` });
     await until(() => numWaiting() === 2);
@@ -128,7 +139,7 @@ test("places are free again after hang-ups, stops and refused requests", async (
     await (await stopped).text();
     await until(() => numOpen() === 1);
     // An id that is taken, found out after there was room.
-    await send({ remoteAddress: HEAVY, request_id: "same" });
+    await send({ key: HEAVY, request_id: "same" });
     expect((await complete({ ...fields, request_id: "same" })).status).toBe(409);
     await stop("same");
     await until(() => numOpen() === 1);
@@ -159,6 +170,6 @@ test("Retry-After is how long those who wait will take at the pace of late", asy
 test("Retry-After is at least a second", async () => {
   const { complete, send, finish } = heldServer({ clock: new ManualClock(), maxWaiting: 1 });
   for (let i = 0; i < 2; i++) await send();
-  expect((await refusal(complete({ prompt, remoteAddress: LIGHT }))).retryAfter).toBe("1");
+  expect((await refusal(complete({ prompt, key: LIGHT }))).retryAfter).toBe("1");
   await finish();
 });
