@@ -187,6 +187,31 @@ describe.each(["llama", "qwen3"])("%s", (name) => {
     }, 60_000);
   }
 
+  // A step's tokens that 30 decodes leave for the first prompt of ours, and for what is left of it.
+  for (const chunk of [16, 64, 512]) {
+    test(`chunks of ${chunk} beside 30 streams that decode: 32 in a step`, async () => {
+      const bench = new Bench(await pipelineOf(1), { maxBatchTokens: NUM_OTHERS + chunk });
+      const random = new Random(5);
+      const started = Array.from({ length: NUM_OTHERS }, () => Promise.withResolvers<void>());
+      const running = started.map(({ resolve }, i) =>
+        bench.run({
+          prompt: promptOf(random, 2 + random.below(12)),
+          sampling: { ...DEFAULT_SAMPLING, maxTokens: 75, temperature: i % 2, seed: i },
+          cacheSalt: "",
+        }, resolve)
+      );
+      await Promise.all(started.map(({ promise }) => promise));
+      const ours = OURS.map((stream) => bench.run(stream));
+      expect(tokensOf(await Promise.all(ours))).toEqual(expected);
+      const longest = bench.slices().filter(({ sequenceId }) => sequenceId >= NUM_OTHERS)
+        .reduce((most, { tokenIds }) => Math.max(most, tokenIds.length), 0);
+      expect(longest).toBe(Math.min(chunk, PROMPT.length));
+      const numFull = bench.batches.filter(({ slices }) => slices.length === 32).length;
+      expect(numFull).toBeGreaterThan(20);
+      await Promise.all(running);
+    }, 60_000);
+  }
+
   test("after preemptions, when their blocks were given to others", async () => {
     const bench = new Bench(await pipelineOf(1), { numBlocks: 24, maxBatchTokens: 64 });
     // More than the pool holds, together.
