@@ -46,7 +46,7 @@ export function summarize({ results, reach, hash, seconds }: BatchResult) {
       message: failure!.message,
       replay: replayCommand(seed),
     })),
-    unreached: results.length >= MIN_SEEDS ? findUnreached(reach) : [],
+    unreached: results.length >= MIN_SEEDS ? findUnreached(reach, results.length) : [],
     faults: times("fault: "),
     paths: { ...times("path: "), ...times("heard: ") },
     requests: { ...times("client: "), ...times("end: ") },
