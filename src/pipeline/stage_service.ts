@@ -95,7 +95,7 @@ export class StageService {
   }
 
   async #run(frame: Frame): Promise<{ output: StageOutput; meta: Uint8Array }> {
-    const { stage, hiddenSize } = this.#options;
+    const { stage } = this.#options;
     const { meta, input } = readBatchPayload(frame.payload);
     const isFirst = stage.shard.hasEmbedding;
     const batch = this.#decoder.decode({
