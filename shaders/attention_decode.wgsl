@@ -11,6 +11,9 @@
 @group(0) @binding(5) var<storage, read> k_cache: array<u32>;
 @group(0) @binding(6) var<storage, read> v_cache: array<u32>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;     // [num_tokens, NUM_HEADS * HEAD_DIM]
+#if HAS_SINKS
+@group(0) @binding(8) var<storage, read> sinks: array<f32>;         // [NUM_HEADS]: scores without a value
+#endif
 #include "kv_load.wgsl"
 
 const TILE = 64u;                             // positions, one for each thread
@@ -37,8 +40,13 @@ fn attention_decode(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
     q[i] = vec4f(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]) * SCALE;
   }
   if (local < HEADS) {
+#if HAS_SINKS
+    max_score[local] = sinks[first_head + local];
+    sum[local] = 1.0;
+#else
     max_score[local] = -3.4e38;
     sum[local] = 0.0;
+#endif
   }
   var owned = array<vec4f, OWNED>();
 

@@ -7,6 +7,9 @@
 @group(0) @binding(4) var<storage, read> k_cache: array<u32>;
 @group(0) @binding(5) var<storage, read> v_cache: array<u32>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;    // [num_tokens, NUM_HEADS * HEAD_DIM]
+#if HAS_SINKS
+@group(0) @binding(7) var<storage, read> sinks: array<f32>;        // [NUM_HEADS]: scores without a value
+#endif
 #include "kv_load.wgsl"
 
 const KEYS = 32u;               // positions in a tile
@@ -34,8 +37,13 @@ fn attention_prefill(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
     q[i] = vec4f(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]) * SCALE;
   }
   if (local < Q_ROWS) {
+#if HAS_SINKS
+    max_score[local] = sinks[head];
+    sum[local] = 1.0;
+#else
     max_score[local] = -3.4e38;
     sum[local] = 0.0;
+#endif
   }
   var owned = array<vec4f, OWNED>();
 

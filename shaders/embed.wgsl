@@ -1,4 +1,4 @@
-// out[t, :] = W[token_ids[t], :], for the rows [START_ROW, START_ROW + ROWS) that this part of W holds.
+// out[t, :] = W[token_ids[t], :] * SCALE, for the rows [START_ROW, START_ROW + ROWS) that this part of W holds.
 #include "step.wgsl"
 #include "vec8.wgsl"
 @group(0) @binding(1) var<storage, read> token_ids: array<u32>;  // [num_tokens]
@@ -15,6 +15,6 @@ fn embed(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) l
   if (row >= ROWS || unit * 8u >= COLS) { return; }
   let w = load_weight8(row, unit);
   for (var i = 0u; i < min(8u, COLS - unit * 8u); i++) {
-    out[token * COLS + unit * 8u + i] = select(w.hi[i % 4u], w.lo[i % 4u], i < 4u);
+    out[token * COLS + unit * 8u + i] = select(w.hi[i % 4u], w.lo[i % 4u], i < 4u) * SCALE;
   }
 }

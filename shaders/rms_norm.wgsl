@@ -1,5 +1,6 @@
 // y = x / sqrt(mean(x^2) + EPS) * weight, over NUM_GROUPS stretches of COLS elements in each row
 // (1 for hidden states, the number of heads for query and key norms).
+// UNIT_OFFSET multiplies by 1 + weight. ACCUMULATE adds to y instead of replacing it.
 // With GATHER, output row r normalises input row sample_rows[r].
 #include "step.wgsl"
 #include "workgroup_sum.wgsl"
@@ -11,6 +12,14 @@
 #if GATHER
 @group(0) @binding(4) var<storage, read> sample_rows: array<u32>;  // [num_samples]
 #endif
+
+fn factor(i: u32) -> f32 {
+#if UNIT_OFFSET
+  return 1.0 + weight[i];
+#else
+  return weight[i];
+#endif
+}
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn rms_norm(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -32,9 +41,14 @@ fn rms_norm(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index
   let scale = inverseSqrt(workgroup_sum(squares, local) / f32(COLS) + EPS);
   for (var i = local; i < COLS; i += WORKGROUP_SIZE) {
 #if IN_PLACE
-    y[target_at + i] = y[target_at + i] * scale * weight[i];
+    let value = y[target_at + i] * scale * factor(i);
 #else
-    y[target_at + i] = x[source_at + i] * scale * weight[i];
+    let value = x[source_at + i] * scale * factor(i);
+#endif
+#if ACCUMULATE
+    y[target_at + i] += value;
+#else
+    y[target_at + i] = value;
 #endif
   }
 }

@@ -17,20 +17,30 @@ export interface Expected {
 /** Half a unit in the last place of f32, relative. */
 const ROUNDOFF = 2 ** -24;
 
-/** Rows `tokenIds` of `weight` [rows, numCols], exactly. */
+/** Rows `tokenIds` of `weight` [rows, numCols] times the f32 of `scale`, rounded once. */
 export function embedReference(
   weight: Float32Array,
-  call: { readonly numCols: number; readonly tokenIds: ArrayLike<number> },
+  call: {
+    readonly numCols: number;
+    readonly tokenIds: ArrayLike<number>;
+    readonly scale?: number;
+  },
 ): Float32Array {
   const { numCols, tokenIds } = call;
+  const scale = Math.fround(call.scale ?? 1);
   const out = new Float32Array(tokenIds.length * numCols);
   for (let t = 0; t < tokenIds.length; t++) {
-    for (let i = 0; i < numCols; i++) out[t * numCols + i] = weight[tokenIds[t]! * numCols + i]!;
+    for (let i = 0; i < numCols; i++) {
+      out[t * numCols + i] = weight[tokenIds[t]! * numCols + i]! * scale;
+    }
   }
   return out;
 }
 
-/** x / sqrt(mean(x^2) + eps) * weight over `numGroups` stretches of each row, the rest unchanged. */
+/**
+ * x / sqrt(mean(x^2) + eps) * weight (+ residual) over `numGroups` stretches of each row, the rest
+ * unchanged.
+ */
 export function rmsNormReference(
   x: Float32Array,
   call: {
@@ -40,9 +50,13 @@ export function rmsNormReference(
     readonly stride: number;
     readonly offset?: number;
     readonly numGroups?: number;
+    /** Multiplies by 1 + weight. */
+    readonly hasUnitOffset?: boolean;
+    /** Like x. */
+    readonly residual?: Float32Array;
   },
 ): Expected {
-  const { weight, eps, stride, offset = 0, numGroups = 1 } = call;
+  const { weight, eps, stride, offset = 0, numGroups = 1, hasUnitOffset = false } = call;
   const values = Float64Array.from(x);
   const bounds = new Float64Array(x.length);
   for (let row = 0; row < x.length / stride; row++) {
@@ -52,9 +66,14 @@ export function rmsNormReference(
       for (let i = 0; i < weight.length; i++) squares += x[start + i]! ** 2;
       const scale = 1 / Math.sqrt(squares / weight.length + eps);
       for (let i = 0; i < weight.length; i++) {
-        values[start + i] = x[start + i]! * scale * weight[i]!;
+        const scaled = x[start + i]! * scale;
+        const normed = scaled * (hasUnitOffset ? 1 + weight[i]! : weight[i]!);
+        const before = call.residual?.[start + i] ?? 0;
+        values[start + i] = normed + before;
         // The sum's roundings count half under the root; 10 for the root (2 ulp), mean and products.
-        bounds[start + i] = (weight.length / 2 + 10) * ROUNDOFF * Math.abs(values[start + i]!);
+        // 1 + weight is rounded relative to itself, the last sum to what it adds.
+        bounds[start + i] = (weight.length / 2 + 11) * ROUNDOFF * Math.abs(normed) +
+          (call.residual ? ROUNDOFF * (Math.abs(normed) + Math.abs(before)) : 0);
       }
     }
   }
@@ -218,6 +237,8 @@ export interface AttentionInputs {
   readonly numHeads: number;
   readonly scale: number;
   readonly window: number | null;
+  /** f32 [numHeads]: a score of each head without a value. */
+  readonly sinks?: Float32Array | undefined;
   readonly tokens: readonly { readonly position: number; readonly sequence: number }[];
 }
 
@@ -268,16 +289,19 @@ function attendOne(
     scores.push(score);
     scoreError = Math.max(scoreError, (headDim + 4) * ROUNDOFF * products);
   }
-  const highest = Math.max(...scores);
+  const sink = inputs.sinks?.[one.head] ?? -Infinity;
+  const highest = Math.max(sink, ...scores);
   const weights = scores.map((score) => Math.exp(score - highest));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const sinkWeight = Math.exp(sink - highest);
+  const total = weights.reduce((sum, weight) => sum + weight, sinkWeight);
   // Relative error of a weight: its score's and the maximum's, then WGSL's exp, (3 + 2 |x|) ulp in
   // each of the tiles (32 keys at least) that rescale it, then the additions.
   const numTiles = Math.ceil(rows.length / 32) + 2;
-  const weightErrors = scores.map((score) =>
+  const errorOf = (score: number) =>
     2 * scoreError + (3 * numTiles + 2 * (highest - score)) * 2 ** -23 +
-    (rows.length + 4) * ROUNDOFF
-  );
+    (rows.length + 4) * ROUNDOFF;
+  const weightErrors = scores.map(errorOf);
+  const sinkError = sinkWeight === 0 ? 0 : sinkWeight / total * errorOf(sink);
   for (let d = 0; d < headDim; d++) {
     let sum = 0;
     rows.forEach((row, j) => sum += weights[j]! / total * inputs.v[row + d]!);
@@ -286,6 +310,7 @@ function attendOne(
       one.bounds[d]! += weights[j]! / total * weightErrors[j]! *
         (Math.abs(inputs.v[row + d]!) + Math.abs(sum));
     });
+    one.bounds[d]! += sinkError * Math.abs(sum);
   }
 }
 
@@ -301,6 +326,26 @@ export function siluMulReference(gateUp: Float32Array, numCols: number): Expecte
     // exp may be (3 + 2 |x|) ulp off, a quotient 2.5; f32 ends at 2^-126 and exp(-gate) at 2^128.
     bounds[at] = (2 * Math.abs(gate) + 8) * 2 ** -23 * Math.abs(values[at]!) +
       2 ** -120 * Math.abs(up);
+  });
+  return { values, bounds };
+}
+
+/** gelu(gate) * up in gelu's tanh form, for rows [gate, up] of `numCols` each. */
+export function geluMulReference(gateUp: Float32Array, numCols: number): Expected {
+  const values = new Float64Array(gateUp.length / 2);
+  const bounds = new Float64Array(values.length);
+  values.forEach((_, at) => {
+    const row = Math.floor(at / numCols);
+    const gate = gateUp[at + row * numCols]!;
+    const up = gateUp[at + (row + 1) * numCols]!;
+    const u = Math.sqrt(2 / Math.PI) * (gate + 0.044715 * gate ** 3);
+    // 0.5 (1 + tanh(u)) without the cancellation.
+    values[at] = gate / (1 + Math.exp(-2 * u)) * up;
+    // exp(-2u) may be (3 + 4 |u|) ulp off and its argument 6 roundings, a quotient 2.5 ulp; where
+    // the kernel stops at -10 it is still below 2^-120.
+    const factor = Math.min(Math.abs(u), 50);
+    bounds[at] = (10 * factor + 8) * 2 ** -23 * Math.abs(values[at]!) +
+      2 ** -120 * Math.abs(up) * Math.max(1, Math.abs(gate));
   });
   return { values, bounds };
 }

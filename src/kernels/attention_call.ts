@@ -18,6 +18,8 @@ export interface AttentionCall {
   readonly scale: number;
   /** Latest positions that a query sees, its own included; null sees all. */
   readonly window: number | null;
+  /** f32 [numHeads]: a score of each head that joins its softmax without a value. */
+  readonly sinks?: GPUBuffer | null;
 }
 
 /** The constants that both kernels share. */
@@ -30,5 +32,6 @@ export function attentionConstants(call: AttentionCall): Constants {
     SCALE: f32Literal(call.scale),
     WINDOWED: call.window !== null,
     WINDOW: call.window ?? 0,
+    HAS_SINKS: (call.sinks ?? null) !== null,
   };
 }

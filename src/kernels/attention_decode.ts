@@ -39,6 +39,7 @@ export function attentionDecode(
       cache.k,
       cache.v,
       call.out,
+      ...(call.sinks ? [call.sinks] : []),
     ],
     workgroups: [call.numHeads / heads, call.numRows, 1],
   };

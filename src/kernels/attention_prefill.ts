@@ -27,6 +27,7 @@ export function attentionPrefill(
       cache.k,
       cache.v,
       call.out,
+      ...(call.sinks ? [call.sinks] : []),
     ],
     workgroups: [call.numHeads, call.numTiles, 1],
   };

@@ -1,7 +1,10 @@
+import expertActivation from "../../shaders/include/expert_activation.wgsl" with { type: "text" };
 import kvLoad from "../../shaders/include/kv_load.wgsl" with { type: "text" };
 import kvRow from "../../shaders/include/kv_row.wgsl" with { type: "text" };
+import laneSum from "../../shaders/include/lane_sum.wgsl" with { type: "text" };
 import loadX from "../../shaders/include/load_x.wgsl" with { type: "text" };
 import nibbles from "../../shaders/include/nibbles.wgsl" with { type: "text" };
+import ropeElement from "../../shaders/include/rope_element.wgsl" with { type: "text" };
 import rowCount from "../../shaders/include/row_count.wgsl" with { type: "text" };
 import step from "../../shaders/include/step.wgsl" with { type: "text" };
 import tokenRow from "../../shaders/include/token_row.wgsl" with { type: "text" };
@@ -18,10 +21,13 @@ import workgroupSum from "../../shaders/include/workgroup_sum.wgsl" with { type:
 
 /** Every file of shaders/include by the name that `#include` uses. */
 export const INCLUDES: Readonly<Record<string, string>> = {
+  "expert_activation.wgsl": expertActivation,
   "kv_load.wgsl": kvLoad,
   "kv_row.wgsl": kvRow,
+  "lane_sum.wgsl": laneSum,
   "load_x.wgsl": loadX,
   "nibbles.wgsl": nibbles,
+  "rope_element.wgsl": ropeElement,
   "row_count.wgsl": rowCount,
   "step.wgsl": step,
   "token_row.wgsl": tokenRow,

@@ -16,6 +16,10 @@ export interface RowNormCall {
   readonly numRows: number;
   /** u32 [numRows]: rows of x to take. */
   readonly sampleRows?: GPUBuffer;
+  /** Multiplies by 1 + weight. */
+  readonly hasUnitOffset?: boolean;
+  /** Adds to y instead of replacing it: the residual. */
+  readonly accumulate?: boolean;
 }
 
 /** Root mean square norm (arXiv 1910.07467) of each row. */
@@ -25,6 +29,8 @@ export function rmsNorm(kernels: KernelContext, call: RowNormCall): Dispatch {
     constants: { STRIDE: call.numCols, OFFSET: 0, GATHER: hasGather },
     numCols: call.numCols,
     inPlace: false,
+    accumulate: call.accumulate ?? false,
+    hasUnitOffset: call.hasUnitOffset ?? false,
     eps: call.eps,
     bindings: [call.weight, call.y, call.x, ...(call.sampleRows ? [call.sampleRows] : [])],
     workgroups: [1, call.numRows, 1],
@@ -44,6 +50,8 @@ export interface HeadNormCall {
   readonly headDim: number;
   readonly numHeads: number;
   readonly numRows: number;
+  /** Multiplies by 1 + weight. */
+  readonly hasUnitOffset?: boolean;
 }
 
 /** The same norm over each query or key head. */
@@ -52,6 +60,8 @@ export function headNorm(kernels: KernelContext, call: HeadNormCall): Dispatch {
     constants: { STRIDE: call.stride, OFFSET: call.offset, GATHER: false },
     numCols: call.headDim,
     inPlace: true,
+    accumulate: false,
+    hasUnitOffset: call.hasUnitOffset ?? false,
     eps: call.eps,
     bindings: [call.weight, call.x],
     workgroups: [call.numHeads, call.numRows, 1],
@@ -65,6 +75,8 @@ function dispatch(kernels: KernelContext, call: {
   readonly constants: Readonly<Record<string, number | boolean>>;
   readonly numCols: number;
   readonly inPlace: boolean;
+  readonly accumulate: boolean;
+  readonly hasUnitOffset: boolean;
   readonly eps: number;
   readonly bindings: readonly GPUBuffer[];
   readonly workgroups: readonly [number, number, number];
@@ -75,6 +87,8 @@ function dispatch(kernels: KernelContext, call: {
       ...call.constants,
       COLS: call.numCols,
       IN_PLACE: call.inPlace,
+      ACCUMULATE: call.accumulate,
+      UNIT_OFFSET: call.hasUnitOffset,
       EPS: f32Literal(call.eps),
       WORKGROUP_SIZE: isSoftware || call.numCols < WIDE_COLS ? 64 : 256,
       SUBGROUPS: kernels.tuning.useSubgroups && subgroupSize > 0,

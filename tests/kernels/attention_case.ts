@@ -18,6 +18,8 @@ export interface AttentionCase {
   readonly headDim: number;
   readonly isF16: boolean;
   readonly window?: number;
+  /** One score of each head that has no value. */
+  readonly sinks?: readonly number[];
   readonly slices: readonly TestSlice[];
   /** Order of blocks in the pool; the contents of a sequence do not depend on it. */
   readonly blockSeed?: number;
@@ -66,6 +68,7 @@ export class AttentionSetup {
       numHeads,
       scale: 1 / Math.sqrt(headDim),
       window: test.window ?? null,
+      sinks: test.sinks && Float32Array.from(test.sinks),
       tokens,
     };
   }
@@ -73,6 +76,7 @@ export class AttentionSetup {
   /** The operands on the GPU; `out` is poisoned. */
   async upload(gpu: TestGpu): Promise<AttentionCall> {
     const { shape, blockTables, qkv, stride, numHeads, scale, window, tokens } = this.inputs;
+    const sinks = this.#case.sinks && Float32Array.from(this.#case.sinks);
     // A constant of the program: the same for all cases, so that they share programs.
     const maxBlocks = 13;
     const tables = new Uint32Array(blockTables.length * maxBlocks);
@@ -92,6 +96,7 @@ export class AttentionSetup {
       numHeads,
       scale,
       window,
+      sinks: sinks ? await gpu.upload(sinks) : null,
     };
   }
 }

@@ -54,6 +54,18 @@ describe("attention_decode", () => {
     },
   );
 
+  test.each([
+    ["small", [-9, 0, 1, -1]],
+    ["far above and below the scores", [40, -60, 3e4, -3e4]],
+  ])("lets a sink take its share of each head, %s", async (_, sinks) => {
+    for (const window of [16, undefined]) {
+      const shape = { numHeads: 4, numKvHeads: 2, headDim: 16, isF16: false, sinks };
+      const slices = LENGTHS;
+      const setup = new AttentionSetup({ ...shape, slices, ...(window && { window }) });
+      expectWithin(await attend(setup), attentionReference(setup.inputs));
+    }
+  });
+
   test.each([1, 16, 70, 1000])("sees no further back than a window of %i", async (window) => {
     const shape = { numHeads: 4, numKvHeads: 2, headDim: 16, isF16: window === 70, window };
     const setup = new AttentionSetup({ ...shape, slices: LENGTHS });

@@ -54,6 +54,12 @@ describe("attention_prefill", () => {
     async (shape) => await expectAttention({ ...shape, slices: SLICES }),
   );
 
+  test.each([[[0.5, -4]], [[40, -60]]])("lets sinks of %j take their share", async (sinks) => {
+    const shape = { numHeads: 2, numKvHeads: 1, headDim: 16, isF16: false, sinks };
+    await expectAttention({ ...shape, slices: SLICES });
+    await expectAttention({ ...shape, slices: SLICES, window: 5 });
+  });
+
   test.each([1, 33])("sees no further back than a window of %i", async (window) => {
     const shape = { numHeads: 2, numKvHeads: 1, headDim: 16, isF16: false, window };
     await expectAttention({ ...shape, slices: SLICES });

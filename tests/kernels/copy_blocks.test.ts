@@ -3,6 +3,7 @@ import { copyBlocks } from "../../src/kernels/copy_blocks.ts";
 import { type IndexPair, packPairs } from "../../src/kernels/index_pairs.ts";
 import { kvBytes } from "../../src/kernels/kv_cache.ts";
 import { copyBlocksReference } from "../reference.ts";
+import { latentBytes } from "../../src/kernels/latent_cache.ts";
 import { openTestGpu } from "./gpu.ts";
 import { Random } from "./random.ts";
 
@@ -42,5 +43,24 @@ describe.each(SHAPES)("copy_blocks() of $numKvHeads heads of $headDim, f16: $isF
       copyBlocksReference(words, { numBlocks: NUM_BLOCKS, pairs });
       expect(await gpu.readWords(buffer)).toEqual(words);
     }
+  });
+});
+
+describe.each([false, true])("copy_blocks() of latents, f16: %s", (isF16) => {
+  test.each(Object.keys(LISTS))("copies %s", async (name) => {
+    const pairs = LISTS[name]!;
+    const shape = { latentDim: 36, ropeDim: 8, isF16 };
+    const random = new Random(pairs.length);
+    const words = Uint32Array.from(
+      { length: latentBytes(shape, NUM_BLOCKS) / 4 },
+      () => random.below(2 ** 32),
+    );
+    const latents = await gpu.output(words);
+    await gpu.run(copyBlocks(await gpu.kernels({}), {
+      cache: { ...shape, latents },
+      pairs: await gpu.upload(packPairs(pairs)),
+    }));
+    copyBlocksReference(words, { numBlocks: NUM_BLOCKS, pairs });
+    expect(await gpu.readWords(latents)).toEqual(words);
   });
 });

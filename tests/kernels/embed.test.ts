@@ -14,6 +14,7 @@ async function expectRows(
     readonly parts: readonly { readonly format: WeightFormat; readonly numRows: number }[];
   },
   tokenIds: readonly number[],
+  scale?: number,
 ): Promise<void> {
   const { weight, values } = await randomWeight(gpu, new Random(tokenIds.length), shape);
   const out = await gpu.output(tokenIds.length * shape.numCols);
@@ -23,8 +24,10 @@ async function expectRows(
     tokenIds: await gpu.upload(Uint32Array.from(tokenIds)),
     out,
     numTokens: tokenIds.length,
+    ...(scale && { scale }),
   }));
-  expect(await gpu.read(out)).toEqual(embedReference(values, { ...shape, tokenIds }));
+  const call = { ...shape, tokenIds, ...(scale && { scale }) };
+  expect(await gpu.read(out)).toEqual(embedReference(values, call));
 }
 
 describe("embed() gives exactly the values that the format defines:", () => {
@@ -53,4 +56,9 @@ test("embed() takes each id from the part that holds its row", async () => {
     { format: "q4_1", numRows: 7 },
   ] as const;
   await expectRows({ numCols: 64, parts }, [0, 4, 5, 7, 8, 9, 15, 2, 8]);
+});
+
+test("embed() scales by an f32", async () => {
+  const parts = [{ format: "bf16", numRows: 5 }, { format: "f32", numRows: 2 }] as const;
+  await expectRows({ numCols: 20, parts }, [0, 6, 3, 5], Math.sqrt(1152));
 });

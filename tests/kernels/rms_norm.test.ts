@@ -26,12 +26,15 @@ async function normRows(
     rows?: readonly number[];
     /** Run as on a GPU, which takes more threads for wide rows. */
     isHardware?: boolean;
+    hasUnitOffset?: boolean;
+    /** What y holds before, for the norm to be added to. */
+    residual?: Float32Array<ArrayBuffer>;
   } = {},
 ): Promise<Float32Array<ArrayBuffer>> {
-  const { eps = 1e-5, tuning = {}, rows, isHardware = false } = options;
+  const { eps = 1e-5, tuning = {}, rows, isHardware = false, residual } = options;
   const numCols = weight.length;
   const numRows = rows?.length ?? x.length / numCols;
-  const y = await gpu.output(numRows * numCols);
+  const y = await gpu.output(residual ?? numRows * numCols);
   const kernels = await gpu.kernels({ numTokens: numRows, numSamples: numRows }, tuning);
   const isSoftware = kernels.capabilities.isSoftware && !isHardware;
   await gpu.run(rmsNorm({ ...kernels, capabilities: { ...capabilities, isSoftware } }, {
@@ -41,6 +44,8 @@ async function normRows(
     y,
     numCols,
     numRows,
+    accumulate: residual !== undefined,
+    hasUnitOffset: options.hasUnitOffset ?? false,
     ...(rows && { sampleRows: await gpu.upload(Uint32Array.from(rows)) }),
   }));
   return gpu.read(y);
@@ -76,6 +81,19 @@ describe.each(variants)("rms_norm with $name", ({ tuning }) => {
     expect([...actual.subarray(0, 72)].every((value) => value === 0)).toBe(true);
   });
 
+  test("multiplies by 1 + weight, and adds to what is there", async () => {
+    const random = new Random(4);
+    const [numCols, hasUnitOffset] = [100, true];
+    const x = random.floats(5 * numCols, 3);
+    const weight = random.floats(numCols);
+    const residual = random.floats(5 * numCols, 2);
+    for (const added of [{}, { residual }]) {
+      const call = { weight, eps: 1e-5, stride: numCols, hasUnitOffset, ...added };
+      const actual = await normRows(x, weight, { tuning, hasUnitOffset, ...added });
+      expectWithin(actual, rmsNormReference(x, call));
+    }
+  });
+
   test("takes the rows that are sampled, in their order", async () => {
     const random = new Random(3);
     const x = random.floats(9 * 100);
@@ -85,13 +103,13 @@ describe.each(variants)("rms_norm with $name", ({ tuning }) => {
     expectWithin(await normRows(x, weight, { tuning, rows }), expected);
   });
 
-  test.each([[128, 4, 2], [36, 3, 1], [256, 2, 1]])(
+  test.each([[128, 4, 2, false], [36, 3, 1, true], [256, 2, 1, false]])(
     "normalises heads of %i in place: queries, then keys, never values",
-    async (headDim, numHeads, numKvHeads) => {
+    async (headDim, numHeads, numKvHeads, hasUnitOffset) => {
       const random = new Random(headDim);
       const stride = (numHeads + 2 * numKvHeads) * headDim;
       const x = random.floats(5 * stride, 2);
-      const norm = { eps: 1e-6, stride, headDim, numRows: 5 };
+      const norm = { eps: 1e-6, stride, headDim, numRows: 5, hasUnitOffset };
       const queries = { offset: 0, numHeads, weight: random.floats(headDim) };
       const keys = {
         offset: numHeads * headDim,

@@ -8,20 +8,40 @@ import type { Weight } from "../../src/gpu/weight.ts";
 import { attentionDecode } from "../../src/kernels/attention_decode.ts";
 import { attentionPrefill } from "../../src/kernels/attention_prefill.ts";
 import type { KernelContext } from "../../src/kernels/context.ts";
+import { combineExperts } from "../../src/kernels/combine_experts.ts";
 import { copyBlocks } from "../../src/kernels/copy_blocks.ts";
 import { copyTokens } from "../../src/kernels/copy_tokens.ts";
+import { geluMul } from "../../src/kernels/gelu_mul.ts";
 import { embed } from "../../src/kernels/embed.ts";
+import { expertDown } from "../../src/kernels/expert_down.ts";
+import { expertGateUp } from "../../src/kernels/expert_gate_up.ts";
+import { expertMatmul } from "../../src/kernels/expert_matmul.ts";
 import { INCLUDES } from "../../src/kernels/includes.ts";
 import { kvStore } from "../../src/kernels/kv_store.ts";
+import { latentAttention } from "../../src/kernels/latent_attention.ts";
+import { latentQuery } from "../../src/kernels/latent_query.ts";
+import { latentStore } from "../../src/kernels/latent_store.ts";
+import { latentValue } from "../../src/kernels/latent_value.ts";
 import { matmul } from "../../src/kernels/matmul.ts";
 import { matvec } from "../../src/kernels/matvec.ts";
 import { penalize } from "../../src/kernels/penalize.ts";
 import { headNorm, rmsNorm } from "../../src/kernels/rms_norm.ts";
 import { rope } from "../../src/kernels/rope.ts";
+import { route } from "../../src/kernels/route.ts";
 import { sample } from "../../src/kernels/sample.ts";
 import { siluMul } from "../../src/kernels/silu_mul.ts";
+import { causalConv } from "../../src/kernels/causal_conv.ts";
+import { copyStates } from "../../src/kernels/copy_states.ts";
+import { deltaInputs } from "../../src/kernels/delta_inputs.ts";
+import { deltaRule } from "../../src/kernels/delta_rule.ts";
+import { gateHeads } from "../../src/kernels/gate_heads.ts";
+import { gatedNorm } from "../../src/kernels/gated_norm.ts";
+import { splitGate } from "../../src/kernels/split_gate.ts";
 import { defaultTuning, type Tuning } from "../../src/kernels/tuning.ts";
 import { planeBytes } from "../../src/formats/weight_format.ts";
+import { LINEAR_SHAPES } from "./linear_case.ts";
+import { sortExperts } from "../../src/kernels/sort_experts.ts";
+import { CLAMPED, experts } from "./expert_case.ts";
 import { openNullGpu } from "./null_gpu.ts";
 import { ALL_FORMATS, DENSE_FORMATS } from "./weights.ts";
 
@@ -112,6 +132,7 @@ function attentionCalls() {
     [1, 3, 4, 8, 32].flatMap((groupSize) =>
       FLAGS.flatMap((isF16) =>
         [null, 4096].map((window) => ({
+          sinks: window !== null && groupSize === 8 ? buffer : null,
           cache: { k: buffer, v: buffer, numKvHeads: 2, headDim, isF16 },
           blockTables: buffer,
           maxBlocks: 128,
@@ -127,7 +148,68 @@ function attentionCalls() {
   );
 }
 
+function latentCache(isF16: boolean, latentDim = 36) {
+  return { latents: buffer, latentDim, ropeDim: 8, isF16 };
+}
+
+const LATENT_OPERANDS = { tokenRows: buffer, angles: buffer, numTokens: 2 };
+
+/** Latents of DeepSeek and others, heads that share a row and not. */
+function latentCalls() {
+  return FLAGS.flatMap((isF16) =>
+    [[36, 5], [512, 16], [1024, 128], [2048, 2]].map(([latentDim, numHeads]) => ({
+      ...LATENT_OPERANDS,
+      cache: latentCache(isF16, latentDim),
+      ...{ normWeight: buffer, eps: 1e-6, projected: buffer },
+      ...{ blockTables: buffer, maxBlocks: 128, heads: buffer, numHeads: numHeads! },
+    }))
+  );
+}
+
+/** Each weight as one head, for one token and for some. */
+function latentHeadCalls() {
+  const sizes = { numHeads: 1, nopeDim: 6, ropeDim: 8, valueDim: 4 };
+  return WEIGHTS.flatMap((weight) =>
+    [1, 2].map((numTokens) => ({ ...LATENT_OPERANDS, ...sizes, weight, numTokens }))
+  );
+}
+
+function onDevice(kernels: KernelContext, isSoftware: boolean): KernelContext {
+  return { ...kernels, capabilities: { ...kernels.capabilities, isSoftware } };
+}
+
 const NORM = { weight: buffer, eps: 1e-6, x: buffer, numRows: 3 };
+
+/** Tables and buffers of a batch for linear attention. */
+const LINEAR = {
+  tokenRows: buffer,
+  slices: buffer,
+  mixed: buffer,
+  gates: buffer,
+  states: buffer,
+  numTokens: 2,
+  numSlices: 1,
+};
+
+/** Each weight as five experts of two rows, with biases and without. */
+function expertCalls() {
+  const operands = { x: buffer, y: buffer, experts: buffer, weights: buffer, numTokens: 2 };
+  return WEIGHTS.flatMap((weight) =>
+    FLAGS.flatMap((hasBias) =>
+      [{ type: "silu" } as const, CLAMPED].map((activation) => ({
+        ...operands,
+        moe: experts({ numExperts: 5, expertSize: 1, activation }),
+        weight,
+        bias: hasBias ? buffer : null,
+      }))
+    )
+  );
+}
+
+const EXPERT_TUNINGS = [
+  ...[1, 8, 32, 64].map((matvecLanes) => ({ matvecLanes, useSubgroups: false })),
+  { matvecLanes: 32, useSubgroups: true },
+];
 
 /** What each file of shaders/ is compiled for. */
 const CALLS: Readonly<Record<string, { calls: Calls; tunings?: readonly Partial<Tuning>[] }>> = {
@@ -143,13 +225,63 @@ const CALLS: Readonly<Record<string, { calls: Calls; tunings?: readonly Partial<
         attentionPrefill(kernels, { ...call, tiles: buffer, numTiles: 1 })
       ),
   },
+  combine_experts: {
+    calls: (kernels) => [
+      combineExperts(kernels, {
+        ...{ x: buffer, weights: buffer, y: buffer, perToken: 8, numCols: 2048, numTokens: 2 },
+      }),
+    ],
+  },
   copy_blocks: {
-    calls: (kernels) =>
-      attentionCalls().map((call) => copyBlocks(kernels, { ...call, pairs: buffer })),
+    calls: (kernels) => [
+      ...attentionCalls().map((call) => copyBlocks(kernels, { ...call, pairs: buffer })),
+      copyBlocks(kernels, { cache: latentCache(false), pairs: buffer }),
+    ],
   },
   copy_tokens: {
     calls: (kernels) => [
       copyTokens(kernels, { pairs: buffer, mostPairs: 8, source: buffer, destination: buffer }),
+    ],
+  },
+  causal_conv: {
+    calls: (kernels) =>
+      LINEAR_SHAPES.map((shape) =>
+        causalConv(kernels, { ...LINEAR, shape, projected: buffer, weight: buffer })
+      ),
+  },
+  copy_states: {
+    calls: (kernels) => [copyStates(kernels, { states: buffer, numCols: 77, pairs: buffer })],
+  },
+  delta_inputs: {
+    calls: (kernels) =>
+      LINEAR_SHAPES.map((shape) =>
+        deltaInputs(kernels, { ...LINEAR, shape, rates: buffer, aLog: buffer, dtBias: buffer })
+      ),
+    tunings: FLAGS.map((useSubgroups) => ({ useSubgroups })),
+  },
+  delta_rule: {
+    calls: (kernels) =>
+      LINEAR_SHAPES.map((shape) => deltaRule(kernels, { ...LINEAR, shape, out: buffer })),
+  },
+  gate_heads: {
+    calls: (kernels) => [
+      gateHeads(kernels, {
+        ...{ x: buffer, y: buffer, stride: 300, numHeads: 3, headDim: 36, numTokens: 2 },
+      }),
+    ],
+  },
+  gated_norm: {
+    calls: (kernels) =>
+      LINEAR_SHAPES.map((shape) =>
+        gatedNorm(kernels, { ...NORM, shape, projected: buffer, numTokens: 2 })
+      ),
+    tunings: FLAGS.map((useSubgroups) => ({ useSubgroups })),
+  },
+  split_gate: {
+    calls: (kernels) => [
+      splitGate(kernels, {
+        ...{ x: buffer, y: buffer, numHeads: 3, headDim: 36, numOthers: 72, numTokens: 2 },
+      }),
     ],
   },
   embed: {
@@ -158,11 +290,65 @@ const CALLS: Readonly<Record<string, { calls: Calls; tunings?: readonly Partial<
         embed(kernels, { weight, tokenIds: buffer, out: buffer, numTokens: 2 })
       ),
   },
+  gelu_mul: {
+    calls: (
+      kernels,
+    ) => [geluMul(kernels, { gateUp: buffer, y: buffer, numCols: 1536, numTokens: 2 })],
+  },
+  expert_down: {
+    calls: (kernels) => expertCalls().map((call) => expertDown(kernels, call)),
+    tunings: EXPERT_TUNINGS,
+  },
+  expert_gate_up: {
+    calls: (kernels) => expertCalls().map((call) => expertGateUp(kernels, call)),
+    tunings: EXPERT_TUNINGS,
+  },
+  expert_matmul: {
+    calls: (kernels) =>
+      (["gate-up", "down"] as const).flatMap((kind) =>
+        expertCalls().map((call) =>
+          expertMatmul(kernels, { ...call, kind, pairs: buffer, tiles: buffer })
+        )
+      ),
+  },
   kv_store: {
     calls: (kernels) =>
       attentionCalls().map((call) =>
         kvStore(kernels, { ...call, tokenRows: buffer, keyOffset: 64, numTokens: 2 })
       ),
+  },
+  latent_attention: {
+    calls: (kernels) =>
+      latentCalls().flatMap((call) =>
+        FLAGS.map((isSoftware) =>
+          latentAttention(onDevice(kernels, isSoftware), { ...call, scale: 0.1 })
+        )
+      ),
+  },
+  latent_query: {
+    calls: (kernels) =>
+      latentHeadCalls().flatMap((call) =>
+        FLAGS.map((isInterleaved) =>
+          latentQuery(onDevice(kernels, isInterleaved), {
+            ...call,
+            isInterleaved,
+            out: buffer,
+            q: buffer,
+          })
+        )
+      ),
+  },
+  latent_store: {
+    calls: (kernels) =>
+      latentCalls().flatMap((call) =>
+        FLAGS.map((isInterleaved) => latentStore(kernels, { ...call, isInterleaved }))
+      ),
+    tunings: FLAGS.map((useSubgroups) => ({ useSubgroups })),
+  },
+  latent_value: {
+    calls: (kernels) =>
+      latentHeadCalls().map((call) => latentValue(kernels, { ...call, seen: buffer, y: buffer })),
+    tunings: EXPERT_TUNINGS,
   },
   matmul: {
     calls: (kernels) => projections(kernels, matmul, 64),
@@ -195,6 +381,9 @@ const CALLS: Readonly<Record<string, { calls: Calls; tunings?: readonly Partial<
     calls: (kernels) => [
       rmsNorm(kernels, { ...NORM, y: buffer, numCols: 576 }),
       rmsNorm(kernels, { ...NORM, y: buffer, numCols: 576, sampleRows: buffer }),
+      ...FLAGS.map((accumulate) =>
+        rmsNorm(kernels, { ...NORM, y: buffer, numCols: 576, accumulate, hasUnitOffset: true })
+      ),
       ...FLAGS.map((isSoftware) =>
         rmsNorm({ ...kernels, capabilities: { ...kernels.capabilities, isSoftware } }, {
           ...NORM,
@@ -222,6 +411,27 @@ const CALLS: Readonly<Record<string, { calls: Calls; tunings?: readonly Partial<
         })
       ),
   },
+  route: {
+    calls: (kernels) =>
+      ([null, { numGroups: 4, numChosen: 2, score: "max" }, {
+        numGroups: 4,
+        numChosen: 2,
+        score: "top2-sum",
+      }] as const).flatMap((groups) =>
+        (["softmax", "sigmoid", "softmax-of-chosen"] as const).flatMap((scoring) =>
+          FLAGS.map((flag) =>
+            route(kernels, {
+              moe: experts({ scoring, groups, numExperts: 1024, isNormalised: flag }),
+              logits: buffer,
+              correctionBias: flag ? buffer : null,
+              experts: buffer,
+              weights: buffer,
+              numTokens: 2,
+            })
+          )
+        )
+      ),
+  },
   sample: {
     calls: (kernels) =>
       [2, 49_152, 262_144].map((vocabSize) =>
@@ -234,10 +444,20 @@ const CALLS: Readonly<Record<string, { calls: Calls; tunings?: readonly Partial<
         })
       ),
   },
+  sort_experts: {
+    calls: (kernels) =>
+      [1, 128, 1024].map((numExperts) =>
+        sortExperts(kernels, {
+          moe: experts({ numExperts, numExpertsPerToken: 1 }),
+          ...{ experts: buffer, pairs: buffer, tiles: buffer },
+        })
+      ),
+  },
   silu_mul: {
-    calls: (
-      kernels,
-    ) => [siluMul(kernels, { gateUp: buffer, y: buffer, numCols: 1536, numTokens: 2 })],
+    calls: (kernels) =>
+      [null, buffer].map((rowGate) =>
+        siluMul(kernels, { gateUp: buffer, y: buffer, rowGate, numCols: 1536, numTokens: 2 })
+      ),
   },
 };
 
