@@ -104,3 +104,21 @@ export function attentionCost(call: {
     flops: 4 * numQueries * numSeen * numHeads * headDim,
   };
 }
+
+/** Latent attention of `numQueries` tokens, each of which reads the `numSeen` rows that it sees. */
+export function latentAttentionCost(call: {
+  readonly numQueries: number;
+  readonly numSeen: number;
+  readonly numHeads: number;
+  readonly latentDim: number;
+  readonly ropeDim: number;
+  readonly isF16: boolean;
+}): Cost {
+  const { numQueries, numSeen, numHeads, latentDim, ropeDim } = call;
+  const width = latentDim + ropeDim;
+  return {
+    bytes: numQueries * (numSeen * width * (call.isF16 ? 2 : 4) +
+      4 * numHeads * (width + latentDim)),
+    flops: 2 * numQueries * numSeen * numHeads * (width + latentDim),
+  };
+}

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { BLOCK_SIZE } from "../src/core.ts";
+import { BLOCK_SIZE, type ModelConfig } from "../src/core.ts";
 import { Engine } from "../src/engine.ts";
 import { queryTileRows } from "../src/kernels/attention_prefill.ts";
 import { loadLocalPipeline, type LocalPipeline } from "../src/local_pipeline.ts";
@@ -62,13 +62,24 @@ export async function benchOffline(options: BenchOptions): Promise<number> {
   report.line({ measure: "fma_peak", gflops: round(ceilings.gflops) });
 
   const limits = limitsOf(lengths, { batches: options.batches, repeats });
+  // Of a model with linear attention, a prefix is of no use without its state.
+  const withStates = ({ linear }: ModelConfig) =>
+    linear ? { ...limits, numSavedStates: 2 * limits.maxSequences } : limits;
   const startMs = performance.now();
   const local = await loadLocalPipeline({
     ...{ context, tuning: kernels.tuning, source, numStages: 1 },
-    limits: () => limits,
+    limits: withStates,
   });
   const loadMs = performance.now() - startMs;
-  const run = { ...local, device, limits, ceilings, lengths, repeats, report };
+  const run = {
+    ...local,
+    device,
+    limits: withStates(local.config),
+    ceilings,
+    lengths,
+    repeats,
+    report,
+  };
   const weightBytes = local.stages[0]?.memory.weightBytes ?? 0;
   report.line({
     measure: "load",
@@ -165,6 +176,7 @@ async function profile(
         numSamples: numSequences,
         numDecodeRows: isTiled ? 0 : numTokens,
         numTiles: isTiled ? numSequences * Math.ceil(newTokens / tileRows) : 0,
+        numSlices: numSequences,
       },
       numSeen: length - (newTokens - 1) / 2,
       queriesPerRead: Math.max(1, tileRows),

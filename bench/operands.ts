@@ -64,12 +64,13 @@ export class Operands {
     return await this.#allocate(numBytes);
   }
 
-  /** Equal matrices of random weights, enough that one was evicted when its turn comes again. */
+  /** Equal matrices of random weights, in whole groups of rows, enough that one was evicted when its turn comes again. */
   async rotatingWeights(
     format: WeightFormat,
     [numRows, numCols]: readonly [number, number],
+    groupRows?: number,
   ): Promise<Weight[]> {
-    const first = await this.weight(format, [numRows, numCols]);
+    const first = await this.weight(format, [numRows, numCols], groupRows);
     const numCopies = Math.ceil(this.#rotateBytes / weightBytes(format, numRows, numCols));
     const weights = [first];
     while (weights.length < numCopies) weights.push(await this.#copy(first));
@@ -80,11 +81,18 @@ export class Operands {
   async weight(
     format: WeightFormat,
     [numRows, numCols]: readonly [number, number],
+    groupRows = numRows,
   ): Promise<Weight> {
-    const tensors = new Map([["weight", { format, shape: [numRows, numCols] }]]);
+    const names = Array.from({ length: numRows / groupRows }, (_, i) => `weight ${i}`);
+    const tensors = new Map(names.map((name) => [name, { format, shape: [groupRows, numCols] }]));
     const source = syntheticTensors(tensors, { name: "random", hfConfig: NO_CONFIG });
     const loader = new WeightLoader(this.#device.context, source);
-    const weight = await loader.matrix({ names: ["weight"], numRows, numCols });
+    const weight = await loader.matrix({
+      names,
+      numRows,
+      numCols,
+      ...(names.length > 1 && { groupRows }),
+    });
     this.#buffers.push(...weight.parts.map((part) => part.buffer));
     return weight;
   }

@@ -1,6 +1,14 @@
 import type { ModelConfig, WeightFormat } from "../src/core.ts";
 import type { BatchShape } from "../src/models/architecture.ts";
-import { attentionCost, type Cost, embedCost, normCost, projectionCost } from "./cost.ts";
+import {
+  attentionCost,
+  type Cost,
+  embedCost,
+  latentAttentionCost,
+  normCost,
+  projectionCost,
+  weightBytes,
+} from "./cost.ts";
 
 /** The step that a program runs in. */
 export interface StepSizes {
@@ -45,6 +53,22 @@ export function programCost(
     case "rope": {
       const numElements = numTokens * number("NUM_ROTATED_HEADS") * number("ROTARY_DIM");
       return { bytes: 8 * numElements, flops: 3 * numElements };
+    }
+    case "latent_attention":
+      return latentAttentionCost({
+        ...{ numQueries: numTokens, numSeen, numHeads, isF16 },
+        latentDim: number("LATENT_DIM"),
+        ropeDim: number("ROPE_DIM"),
+      });
+    case "latent_query":
+    case "latent_value": {
+      const headDim = number(kernel === "latent_query" ? "NOPE_DIM" : "VALUE_DIM");
+      const cols = number("COLS");
+      return {
+        bytes: weightBytes(format, numHeads * headDim, cols) +
+          4 * numTokens * numHeads * (headDim + cols),
+        flops: 2 * numTokens * numHeads * headDim * cols,
+      };
     }
     case "attention_decode":
       return attentionCost({ ...heads, numQueries: shape.numDecodeRows, queriesPerRead: 1 });

@@ -2,7 +2,13 @@ import type { HfConfig, ModelConfig } from "../src/core.ts";
 import { architectureOf } from "../src/models/registry.ts";
 
 /** Names that `--shape` takes. */
-export type ShapeName = "llama-8b" | "llama-1b" | "qwen3-0.6b" | "smollm2-135m";
+export type ShapeName =
+  | "llama-8b"
+  | "llama-1b"
+  | "qwen3-0.6b"
+  | "smollm2-135m"
+  | "qwen3-30b-a3b"
+  | "deepseek-v2-lite";
 
 const LLAMA3 = {
   model_type: "llama",
@@ -49,6 +55,56 @@ export const SHAPES: Readonly<Record<ShapeName, HfConfig>> = {
     rope_theta: 1_000_000,
     max_position_embeddings: 40_960,
     tie_word_embeddings: true,
+  },
+  "qwen3-30b-a3b": {
+    model_type: "qwen3_moe",
+    vocab_size: 151_936,
+    hidden_size: 2048,
+    intermediate_size: 6144,
+    num_hidden_layers: 48,
+    num_attention_heads: 32,
+    num_key_value_heads: 4,
+    head_dim: 128,
+    rms_norm_eps: 1e-6,
+    rope_theta: 1_000_000,
+    max_position_embeddings: 40_960,
+    num_experts: 128,
+    num_experts_per_tok: 8,
+    moe_intermediate_size: 768,
+    norm_topk_prob: true,
+    tie_word_embeddings: false,
+  },
+  "deepseek-v2-lite": {
+    model_type: "deepseek_v2",
+    vocab_size: 102_400,
+    hidden_size: 2048,
+    intermediate_size: 10_944,
+    num_hidden_layers: 27,
+    num_attention_heads: 16,
+    q_lora_rank: null,
+    kv_lora_rank: 512,
+    qk_nope_head_dim: 128,
+    qk_rope_head_dim: 64,
+    v_head_dim: 128,
+    first_k_dense_replace: 1,
+    n_routed_experts: 64,
+    n_shared_experts: 2,
+    num_experts_per_tok: 6,
+    moe_intermediate_size: 1408,
+    topk_method: "greedy",
+    max_position_embeddings: 163_840,
+    rms_norm_eps: 1e-6,
+    tie_word_embeddings: false,
+    rope_theta: 10_000,
+    rope_scaling: {
+      type: "yarn",
+      factor: 40,
+      beta_fast: 32,
+      beta_slow: 1,
+      mscale: 0.707,
+      mscale_all_dim: 0.707,
+      original_max_position_embeddings: 4096,
+    },
   },
   "smollm2-135m": {
     model_type: "llama",

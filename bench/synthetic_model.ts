@@ -30,14 +30,14 @@ export function syntheticModel(
   wanted.set("model.norm.weight", { format: "f32", shape: [config.hiddenSize] });
   for (let layer = 0; layer < config.numLayers; layer++) {
     const { matrices, vectors } = architecture.layerTensors(config, layer);
-    for (const { names, numRows, numCols } of Object.values(matrices)) {
+    for (const { names, numRows, numCols, partRows } of Object.values(matrices)) {
       names.forEach((tensorName, i) =>
-        addMatrix(tensorName, [rowsOfPart({ numRows, names, index: i }, config), numCols])
+        addMatrix(tensorName, [partRows?.[i] ?? numRows / names.length, numCols])
       );
     }
-    for (const { names, length } of Object.values(vectors)) {
+    for (const { names, length, partLengths } of Object.values(vectors)) {
       names.forEach((tensorName, i) => {
-        const shape = [rowsOfPart({ numRows: length, names, index: i }, config)];
+        const shape = [partLengths?.[i] ?? length / names.length];
         wanted.set(tensorName, { format: "f32", shape });
       });
     }
@@ -116,17 +116,4 @@ function hash(text: string): number {
   let value = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
   return value >>> 16;
-}
-
-/** Rows of one of the tensors that lie under each other: q, k and v differ, all others are equal. */
-function rowsOfPart(
-  { numRows, names, index }: {
-    readonly numRows: number;
-    readonly names: readonly string[];
-    readonly index: number;
-  },
-  config: { readonly numHeads: number; readonly numKvHeads: number; readonly headDim: number },
-): number {
-  if (names.length !== 3) return numRows / names.length;
-  return (index === 0 ? config.numHeads : config.numKvHeads) * config.headDim;
 }

@@ -13,6 +13,7 @@ import type { ModelConfig } from "./core.ts";
 import { Engine } from "./engine.ts";
 import type { Mesh } from "./mesh/mesh.ts";
 import { readJson, readModelText } from "./model_text.ts";
+import { largestStateBytes } from "./models/architecture.ts";
 import { architectureOf } from "./models/registry.ts";
 import type { HiddenType } from "./pipeline/hidden_wire.ts";
 import { RateMeter } from "./pipeline/rate_meter.ts";
@@ -111,8 +112,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const generation = readGenerationConfig(await readJson(source, "generation_config.json"));
   const architecture = architectureOf(source.hfConfig);
   const config = architecture.readConfig(source.hfConfig);
-  const { limits, pool } = capacityOf(config, options.limits);
   const model = { architecture, config };
+  const { limits, pool } = capacityOf(config, {
+    ...options.limits,
+    stateBytes: largestStateBytes(model),
+  });
   const cluster = new Cluster({
     ...{ mesh, name, version, limits, pool, clock, rng, ...placement },
     model: { name: source.name, vocabSize: config.vocabSize },

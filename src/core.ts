@@ -194,6 +194,21 @@ export interface RopeConfig {
       readonly highFreqFactor: number;
       readonly originalMaxPositions: number;
     }
+    /** Arxiv 2309.00071: long waves are stretched by `factor`, short ones kept, a ramp between. */
+    | {
+      readonly type: "yarn";
+      readonly factor: number;
+      /** Turns within the original length of the last wave that is kept, the first stretched. */
+      readonly betaFast: number;
+      readonly betaSlow: number;
+      readonly originalMaxPositions: number;
+      /** The ramp begins and ends at whole pairs. */
+      readonly isTruncated: boolean;
+      /** Factor of every cos and sin. */
+      readonly attentionFactor: number;
+      /** What `yarnMscale` of a model that scales its scores, too, takes; 0 for others. */
+      readonly mscaleAllDim: number;
+    }
     /** Divisors per pair, as GGUF's `rope_freqs.weight` stores them. */
     | { readonly type: "factors"; readonly factors: readonly number[] };
 }
@@ -213,7 +228,17 @@ export interface ModelConfig {
   readonly numKvHeads: number;
   readonly headDim: number;
   readonly rmsNormEps: number;
+  /** Norms multiply by 1 + weight. */
+  readonly hasUnitOffsetNorms: boolean;
+  /** Factor of the embedding's rows. */
+  readonly embeddingScale: number;
+  /** Factor of the scores of attention, usually 1 / sqrt(headDim). */
+  readonly attentionScale: number;
+  /** What the MLP does with its gate; the names are Hugging Face's. */
+  readonly activation: "silu" | "gelu_pytorch_tanh";
   readonly rope: RopeConfig;
+  /** Of layers with a sliding window, where theirs is another. */
+  readonly slidingRope: RopeConfig | null;
   /** Longest sequence the model was trained for. */
   readonly maxPositions: number;
   /** The head reuses the embedding matrix. */
@@ -224,11 +249,106 @@ export interface ModelConfig {
   readonly hasMlpBias: boolean;
   /** RMS norm over each query and key head before rope. */
   readonly hasQkNorm: boolean;
+  /** That norm runs over the columns of all heads together, queries and keys apart. */
+  readonly hasWholeQkNorm: boolean;
+  /** Each query head has a gate beside it, whose sigmoid multiplies what the head attends to. */
+  readonly hasOutputGate: boolean;
   /** Per layer: how many latest positions a query sees; null means all. */
   readonly slidingWindows: readonly (number | null)[];
+  /** Keys and values by way of a latent that all heads share; null where heads have their own. */
+  readonly latentAttention: LatentAttentionConfig | null;
+  /** Experts in place of some layers' MLP; null where every layer has one MLP. */
+  readonly moe: MoeConfig | null;
+  /** Linear attention in place of some layers' attention; null for none. */
+  readonly linear: LinearConfig | null;
   readonly bosTokenId: number | null;
   readonly eosTokenIds: readonly number[];
 }
+
+/** Multi-head latent attention (arXiv 2405.04434). Sizes in elements. */
+export interface LatentAttentionConfig {
+  /** Of the latent that queries come from; null where they come from the hidden states. */
+  readonly queryRank: number | null;
+  /** Of the latent that is kept, from which each head's key and value follow. */
+  readonly latentDim: number;
+  /** Of a query or key head: what does not turn, and what does, which is one key for all heads. */
+  readonly nopeDim: number;
+  readonly ropeDim: number;
+  readonly valueDim: number;
+  /** Factor of the scores. */
+  readonly scoreScale: number;
+}
+
+/** Sizes of a linear attention, as config.json names them. */
+export interface LinearShape {
+  readonly numKeyHeads: number;
+  /** A multiple of `numKeyHeads`. */
+  readonly numValueHeads: number;
+  readonly keyDim: number;
+  readonly valueDim: number;
+  /** Inputs that the convolution sees: at least 2. */
+  readonly convKernel: number;
+}
+
+/** Which layers have linear attention, and of what size. */
+export interface LinearConfig extends LinearShape {
+  readonly isLinear: readonly boolean[];
+}
+
+/** How a token's experts are found and weighed, and what an expert is. Sizes in elements. */
+export interface MoeConfig {
+  readonly numExperts: number;
+  readonly numExpertsPerToken: number;
+  /** Columns between an expert's matrices. */
+  readonly expertSize: number;
+  /** Per layer: experts, else an MLP of `intermediateSize`. */
+  readonly isSparse: readonly boolean[];
+  /**
+   * What router logits become: a softmax over all experts or a sigmoid, of which the highest are
+   * chosen; or the highest logits are chosen, then a softmax over these.
+   */
+  readonly scoring: "softmax" | "sigmoid" | "softmax-of-chosen";
+  /** A vector that counts in the choice, not in the weights. */
+  readonly hasCorrectionBias: boolean;
+  /** A vector that is added to the router's logits. */
+  readonly hasRouterBias: boolean;
+  /** Divides the chosen weights by their sum + `normEpsilon`. */
+  readonly isNormalised: boolean;
+  readonly normEpsilon: number;
+  /** The weights' last factor. */
+  readonly scale: number;
+  /** Experts are chosen within the best groups, of equal size; null for one group. */
+  readonly groups: {
+    readonly numGroups: number;
+    readonly numChosen: number;
+    /** A group's worth: its best expert, or its best two together. */
+    readonly score: "max" | "top2-sum";
+  } | null;
+  /** An MLP for every token beside the experts; `isGated`: times the sigmoid of a projection. */
+  readonly shared: {
+    readonly size: number;
+    readonly isGated: boolean;
+    /** Of gate, up and down; none where left out. */
+    readonly hasBias?: boolean;
+  } | null;
+  readonly activation: ExpertActivation;
+  /** Vectors are added to what an expert's matrices give. */
+  readonly hasExpertBias: boolean;
+}
+
+/**
+ * What an expert does between its matrices: silu(gate) * up; or gpt-oss's
+ * (min(up, limit) + 1) * gate * sigmoid(alpha * gate), with both clamped. Interleaved rows are gate
+ * and up in turn, else all of gate come first.
+ */
+export type ExpertActivation =
+  | { readonly type: "silu" }
+  | {
+    readonly type: "clamped-swiglu";
+    readonly limit: number;
+    readonly alpha: number;
+    readonly isInterleaved: boolean;
+  };
 
 /** A sequence as the scheduler keeps it: its tokens and where their K and V live. */
 export interface Sequence {

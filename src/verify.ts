@@ -10,6 +10,8 @@ import type { GoldenCase, GoldenInput } from "./golden.ts";
 import type { GpuContext } from "./gpu/context.ts";
 import type { Tuning } from "./kernels/tuning.ts";
 import { loadLocalPipeline } from "./local_pipeline.ts";
+import { largestStateBytes } from "./models/architecture.ts";
+import { architectureOf } from "./models/registry.ts";
 import type { Clock } from "./platform/platform.ts";
 import type { StageLimits } from "./stage/stage_limits.ts";
 import type { ModelSource } from "./weights/model_source.ts";
@@ -111,7 +113,7 @@ async function compare(
     maxModelLength: longest + 1,
     maxBatchTokens: longest,
     maxSequences: 1,
-    numSavedStates: 0,
+    numSavedStates: keepsStates(source) ? 1 : 0,
     maxSamples: longest,
   };
   const { pipeline, vocabSize, close } = await target.open(source, limits);
@@ -132,6 +134,11 @@ async function compare(
     await engine.close();
     close();
   }
+}
+
+function keepsStates({ hfConfig }: ModelSource): boolean {
+  const architecture = architectureOf(hfConfig);
+  return largestStateBytes({ architecture, config: architecture.readConfig(hfConfig) }) > 0;
 }
 
 /** Logits f32 [inputIds.length, vocabSize] of every position, by one prefill. */

@@ -44,8 +44,19 @@ const LEAST_LENGTH = 2_048;
  */
 const MOST_SOFTWARE_TOKENS = 16_384;
 
+/** Saved states for each running sequence: its newest, and one that it shares or may go back to. */
+const STATES_EACH = 2;
+/** A binding that every device has: WebGPU's own limit. */
+const LEAST_BINDING_BYTES = 128 << 20;
+
 /** The limits for a model: the cache holds at least one longest sequence if that is chosen. */
-export function capacityOf(config: ModelConfig, options: CapacityOptions): Capacity {
+export function capacityOf(
+  config: ModelConfig,
+  options: CapacityOptions & {
+    /** Largest buffer of a layer's state, for each sequence; 0 without linear attention. */
+    readonly stateBytes?: number;
+  },
+): Capacity {
   const { maxBatchTokens, maxModelLength: chosenLength, kvTokens } = options;
   // Every running sequence takes a token of each step.
   const maxSequences = Math.min(options.maxSequences, maxBatchTokens);
@@ -56,13 +67,20 @@ export function capacityOf(config: ModelConfig, options: CapacityOptions): Capac
   return {
     limits: {
       ...{ maxModelLength, maxBatchTokens, maxSequences },
-      numSavedStates: 0,
+      numSavedStates: savedStates(maxSequences, options.stateBytes ?? 0),
       maxSamples: maxSequences,
     },
     pool: kvTokens === null
       ? automaticPool({ maxModelLength, maxSequences, isChosen: chosenLength !== null })
       : fixedPool(blocks(kvTokens), advice(kvTokens, "tokens of KV cache (--kv-tokens)")),
   };
+}
+
+/** As many as are of use, and as one binding holds beside the states of running sequences. */
+function savedStates(maxSequences: number, stateBytes: number): number {
+  if (stateBytes === 0) return 0;
+  const numBindable = Math.floor(LEAST_BINDING_BYTES / stateBytes) - maxSequences;
+  return Math.max(1, Math.min(STATES_EACH * maxSequences, numBindable));
 }
 
 /** From one longest sequence to one for each that runs. */

@@ -1,5 +1,5 @@
 import type { Shard } from "../core.ts";
-import { kvBytesPerBlock, StageCosts } from "../pipeline/stage_costs.ts";
+import { StageCosts } from "../pipeline/stage_costs.ts";
 import type { ModelCosts } from "../stage/model_costs.ts";
 
 /** Of what a device refused it gets less by at least this, or the next plan would be much the same. */
@@ -29,7 +29,7 @@ export function roomAfterRefusal({ costs, shard, usesF16Kv, numBlocks, leastBloc
     const fittedBytes = askedBytes - Math.max(0, weightBytes - loadedBytes);
     return Math.floor(Math.min(fittedBytes, askedBytes * MOST_LEFT));
   }
-  const blockBytes = kvBytesPerBlock(costs, { ...shard, usesF16Kv });
+  const blockBytes = stage.blockBytes({ ...shard, usesF16Kv });
   if (numBlocks > leastBlocks) {
     const halfBlocks = Math.max(leastBlocks, numBlocks >> 1);
     return stage.fixedBytes(shard) + halfBlocks * blockBytes;

@@ -8,7 +8,7 @@ import type { HfConfig, ModelConfig } from "../core.ts";
 import type { Dispatch } from "../gpu/dispatch.ts";
 import type { Weight } from "../gpu/weight.ts";
 import type { KernelContext } from "../kernels/context.ts";
-import type { KvCache } from "../kernels/kv_cache.ts";
+import type { LayerCache, LayerMemory } from "./layer_memory.ts";
 
 /** One row of the registry. */
 export interface Architecture {
@@ -17,6 +17,8 @@ export interface Architecture {
   readConfig(hf: HfConfig): ModelConfig;
   /** The tensors of decoder layer `layer`, which keeps its global number. */
   layerTensors(config: ModelConfig, layer: number): LayerTensors;
+  /** What a layer keeps of the tokens it has seen: K and V of every head where left out. */
+  layerMemory?(config: ModelConfig, layer: number): LayerMemory;
   /** Columns of the f32 [tokens, columns] buffers that all layers share. */
   scratchColumns(config: ModelConfig): Readonly<Record<string, number>>;
   /** One decoder layer: `run.hidden` is read and replaced. */
@@ -38,14 +40,20 @@ export interface MatrixTensors {
   readonly numCols: number;
   /** Rows of each, which add up to `numRows`; may be left out for one tensor. */
   readonly partRows?: readonly number[];
+  /** Rows of an expert, which stay in one buffer, however small the device's bindings are. */
+  readonly groupRows?: number;
+  /** The one tensor is so many matrices, each transposed: [numTransposed, numCols, rows of each]. */
+  readonly numTransposed?: number;
 }
 
-/** Tensors of one dimension, end to end. */
+/** Tensors of one dimension, or with fixed further ones, end to end. */
 export interface VectorTensors {
   readonly names: readonly string[];
   readonly length: number;
   /** Elements of each, which add up to `length`; may be left out for one tensor. */
   readonly partLengths?: readonly number[];
+  /** Of the one tensor, where it has more dimensions. */
+  readonly shape?: readonly number[];
 }
 
 /** The operands of one layer on the GPU, by the names of LayerTensors. */
@@ -62,6 +70,8 @@ export interface BatchShape {
   readonly numDecodeRows: number;
   /** Query tiles for attention_prefill. */
   readonly numTiles: number;
+  /** Sequences. */
+  readonly numSlices: number;
 }
 
 /** The buffers that describe a batch to the kernels. */
@@ -79,6 +89,8 @@ export interface BatchBuffers {
   readonly tiles: GPUBuffer;
   /** u32 [samples]: rows of the batch. */
   readonly sampleRows: GPUBuffer;
+  /** vec4u [slices]: first row, rows, position of first, slot of the state. */
+  readonly slices: GPUBuffer;
 }
 
 /** Everything that a decoder layer works on. */
@@ -88,8 +100,8 @@ export interface LayerRun {
   /** Global number of the layer. */
   readonly layer: number;
   readonly weights: LayerWeights;
-  readonly cache: KvCache;
-  /** (cos, sin) of `ropeAngles`. */
+  readonly cache: LayerCache;
+  /** (cos, sin) of `ropeAngles`, for the layer's rope. */
   readonly angles: GPUBuffer;
   readonly shape: BatchShape;
   readonly batch: BatchBuffers;
@@ -97,6 +109,37 @@ export interface LayerRun {
   readonly hidden: GPUBuffer;
   /** By the names of `scratchColumns`. */
   readonly scratch: Readonly<Record<string, GPUBuffer>>;
+}
+
+/** What a layer keeps: K and V, unless the architecture says otherwise. */
+export function layerMemoryOf(
+  { architecture, config }: {
+    readonly architecture: Pick<Architecture, "layerMemory">;
+    readonly config: ModelConfig;
+  },
+  layer: number,
+): LayerMemory {
+  const { numKvHeads, headDim } = config;
+  return architecture.layerMemory?.(config, layer) ?? { type: "kv", numKvHeads, headDim };
+}
+
+/**
+ * Bytes of the largest buffer of a layer's state of one sequence; 0 for a model without linear
+ * attention, whose prefixes are of use wherever their blocks are.
+ */
+export function largestStateBytes(
+  model: {
+    readonly architecture: Pick<Architecture, "layerMemory">;
+    readonly config: ModelConfig;
+  },
+): number {
+  let largest = 0;
+  for (let layer = 0; layer < model.config.numLayers; layer++) {
+    const memory = layerMemoryOf(model, layer);
+    if (memory.type !== "state") continue;
+    largest = Math.max(largest, ...Object.values(memory.columns).map((columns) => 4 * columns));
+  }
+  return largest;
 }
 
 /** An operand that `layerTensors` or `scratchColumns` promised. */

@@ -64,11 +64,17 @@ function shardOperands({ architecture, config, shard }: ModelShard): ShardOperan
   return operands;
 }
 
-function matrixOperand({ names, numRows, numCols, partRows }: MatrixTensors): ShardOperand {
+function matrixOperand(
+  { names, numRows, numCols, partRows, numTransposed }: MatrixTensors,
+): ShardOperand {
+  if (numTransposed !== undefined) {
+    return { names, length: numTransposed, tail: [numCols, numRows / numTransposed] };
+  }
   return { names, length: numRows, tail: [numCols], parts: partRows };
 }
 
-function vectorOperand({ names, length, partLengths }: VectorTensors): ShardOperand {
+function vectorOperand({ names, length, partLengths, shape }: VectorTensors): ShardOperand {
+  if (shape !== undefined) return { names, length: shape[0] ?? 1, tail: shape.slice(1) };
   return { names, length, tail: [], parts: partLengths };
 }
 

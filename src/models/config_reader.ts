@@ -21,6 +21,11 @@ export class ConfigReader {
     this.#fields = fields;
   }
 
+  /** All of them, unchecked. */
+  get fields(): HfConfig {
+    return this.#fields;
+  }
+
   /** An integer within bounds, so that nobody allocates what a hostile file asks for. */
   size(name: string, { maximum, minimum = 1, fallback }: SizeRange): number {
     const value = this.#fields[name] ?? fallback;
@@ -84,6 +89,11 @@ export class ConfigReader {
 
   has(name: string): boolean {
     return (this.#fields[name] ?? null) !== null;
+  }
+
+  /** The number 0, which some classes of transformers take as no value. */
+  isZero(name: string): boolean {
+    return this.#fields[name] === 0;
   }
 
   /** Not even `null` is there: where Hugging Face's class has a default of its own. */

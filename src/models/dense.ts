@@ -6,55 +6,75 @@
  */
 import type { ModelConfig } from "../core.ts";
 import type { Dispatch } from "../gpu/dispatch.ts";
+import type { Weight } from "../gpu/weight.ts";
 import type { AttentionCall } from "../kernels/attention_call.ts";
 import { attentionDecode } from "../kernels/attention_decode.ts";
 import { attentionPrefill } from "../kernels/attention_prefill.ts";
+import { gateHeads } from "../kernels/gate_heads.ts";
+import { geluMul } from "../kernels/gelu_mul.ts";
 import { kvStore } from "../kernels/kv_store.ts";
 import { projection } from "../kernels/projection.ts";
 import { headNorm, rmsNorm } from "../kernels/rms_norm.ts";
 import { rope } from "../kernels/rope.ts";
 import { siluMul } from "../kernels/silu_mul.ts";
+import { splitGate } from "../kernels/split_gate.ts";
 import { type LayerRun, type LayerTensors, operand } from "./architecture.ts";
+import { kvCacheOf } from "./layer_memory.ts";
+import { ropeOfLayer } from "./rope_angles.ts";
 
 /** Tensors of one layer. Q, K and V make one matrix, gate and up another. */
 export function denseLayerTensors(config: ModelConfig, layer: number): LayerTensors {
-  const { hiddenSize, intermediateSize, headDim } = config;
-  const prefix = `model.layers.${layer}`;
-  const tensors = (kind: "weight" | "bias", ...names: string[]) =>
-    names.map((name) => `${prefix}.${name}.${kind}`);
+  return joinTensors(attentionTensors(config, layer), mlpTensors(config, layer));
+}
+
+/** The operands of two blocks of one layer. */
+export function joinTensors(first: LayerTensors, second: LayerTensors): LayerTensors {
+  return {
+    matrices: { ...first.matrices, ...second.matrices },
+    vectors: { ...first.vectors, ...second.vectors },
+  };
+}
+
+/** Tensors of the attention block, its norm among them. */
+export function attentionTensors(config: ModelConfig, layer: number): LayerTensors {
+  const { hiddenSize, headDim, numHeads, numKvHeads, hasWholeQkNorm } = config;
+  const { matrix, vector } = tensorNames(layer);
   const qkv = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
-  const gateUp = ["mlp.gate_proj", "mlp.up_proj"];
-  const attendedSize = config.numHeads * headDim;
-  const keySize = config.numKvHeads * headDim;
-  const qkvRows = [attendedSize, keySize, keySize];
-  const gateUpRows = [intermediateSize, intermediateSize];
-  const matrix = (numRows: number, numCols: number, ...names: string[]) => ({
-    names: tensors("weight", ...names),
-    numRows,
-    numCols,
-  });
-  const vector = (kind: "weight" | "bias", length: number, ...names: string[]) => ({
-    names: tensors(kind, ...names),
-    length,
-  });
+  const attendedSize = numHeads * headDim;
+  const keySize = numKvHeads * headDim;
+  const qkvRows = [config.hasOutputGate ? 2 * attendedSize : attendedSize, keySize, keySize];
   return {
     matrices: {
-      qkv: { ...matrix(qkvColumns(config), hiddenSize, ...qkv), partRows: qkvRows },
+      qkv: { ...matrix(projectedColumns(config), hiddenSize, ...qkv), partRows: qkvRows },
       output: matrix(hiddenSize, attendedSize, "self_attn.o_proj"),
+    },
+    vectors: {
+      inputNorm: vector("weight", hiddenSize, "input_layernorm"),
+      ...(config.hasQkvBias && {
+        qkvBias: { ...vector("bias", projectedColumns(config), ...qkv), partLengths: qkvRows },
+      }),
+      ...(config.hasOutputBias && { outputBias: vector("bias", hiddenSize, "self_attn.o_proj") }),
+      ...(config.hasQkNorm && {
+        queryNorm: vector("weight", hasWholeQkNorm ? attendedSize : headDim, "self_attn.q_norm"),
+        keyNorm: vector("weight", hasWholeQkNorm ? keySize : headDim, "self_attn.k_norm"),
+      }),
+    },
+  };
+}
+
+/** Tensors of the MLP and its norm. */
+export function mlpTensors(config: ModelConfig, layer: number): LayerTensors {
+  const { hiddenSize, intermediateSize } = config;
+  const { matrix, vector } = tensorNames(layer);
+  const gateUp = ["mlp.gate_proj", "mlp.up_proj"];
+  const gateUpRows = [intermediateSize, intermediateSize];
+  return {
+    matrices: {
       gateUp: { ...matrix(2 * intermediateSize, hiddenSize, ...gateUp), partRows: gateUpRows },
       down: matrix(hiddenSize, intermediateSize, "mlp.down_proj"),
     },
     vectors: {
-      inputNorm: vector("weight", hiddenSize, "input_layernorm"),
       mlpNorm: vector("weight", hiddenSize, "post_attention_layernorm"),
-      ...(config.hasQkvBias && {
-        qkvBias: { ...vector("bias", qkvColumns(config), ...qkv), partLengths: qkvRows },
-      }),
-      ...(config.hasOutputBias && { outputBias: vector("bias", hiddenSize, "self_attn.o_proj") }),
-      ...(config.hasQkNorm && {
-        queryNorm: vector("weight", headDim, "self_attn.q_norm"),
-        keyNorm: vector("weight", headDim, "self_attn.k_norm"),
-      }),
       ...(config.hasMlpBias && {
         gateUpBias: {
           ...vector("bias", 2 * intermediateSize, ...gateUp),
@@ -66,14 +86,39 @@ export function denseLayerTensors(config: ModelConfig, layer: number): LayerTens
   };
 }
 
+/** Makes the operands of one layer from the names of its modules. */
+export function tensorNames(layer: number) {
+  const tensors = (kind: "weight" | "bias", names: readonly string[]) =>
+    names.map((name) => `model.layers.${layer}.${name}.${kind}`);
+  return {
+    matrix: (numRows: number, numCols: number, ...names: string[]) => ({
+      names: tensors("weight", names),
+      numRows,
+      numCols,
+    }),
+    vector: (kind: "weight" | "bias", length: number, ...names: string[]) => ({
+      names: tensors(kind, names),
+      length,
+    }),
+  };
+}
+
 /** Widths of the buffers between the kernels of a layer. */
 export function denseScratchColumns(config: ModelConfig): Record<string, number> {
   return {
-    normed: config.hiddenSize,
-    qkv: qkvColumns(config),
-    attended: config.numHeads * config.headDim,
+    ...attentionScratch(config),
     gateUp: 2 * config.intermediateSize,
     gated: config.intermediateSize,
+  };
+}
+
+/** Those of the attention block; `normed` is for the block that follows, too. */
+export function attentionScratch(config: ModelConfig): Record<string, number> {
+  return {
+    normed: config.hiddenSize,
+    qkv: qkvColumns(config),
+    ...(config.hasOutputGate && { gatedQkv: projectedColumns(config) }),
+    attended: config.numHeads * config.headDim,
   };
 }
 
@@ -82,18 +127,23 @@ export function denseLayer(run: LayerRun): Dispatch[] {
   return [...attentionBlock(run), ...mlpBlock(run)];
 }
 
-function attentionBlock(run: LayerRun): Dispatch[] {
-  const { kernels, config, shape, batch, hidden, cache } = run;
+/** h += attention(norm(h)), with a norm of what is added where there are weights for it. */
+export function attentionBlock(run: LayerRun): Dispatch[] {
+  const { kernels, config, shape, batch, hidden } = run;
+  const cache = kvCacheOf(run.cache);
   const { matrices, vectors } = run.weights;
   const { numTokens } = shape;
   const normed = operand(run.scratch, "normed");
   const qkv = operand(run.scratch, "qkv");
+  const gatedQkv = config.hasOutputGate ? operand(run.scratch, "gatedQkv") : null;
   const attended = operand(run.scratch, "attended");
   const stride = qkvColumns(config);
   const keyOffset = config.numHeads * config.headDim;
+  const turn = ropeOfLayer(config, run.layer);
   return [
     rmsNorm(kernels, {
       weight: operand(vectors, "inputNorm"),
+      hasUnitOffset: config.hasUnitOffsetNorms,
       eps: config.rmsNormEps,
       x: hidden,
       y: normed,
@@ -103,10 +153,18 @@ function attentionBlock(run: LayerRun): Dispatch[] {
     ...projection(kernels, {
       weight: operand(matrices, "qkv"),
       x: normed,
-      y: qkv,
+      y: gatedQkv ?? qkv,
       bias: vectors["qkvBias"] ?? null,
       numRows: numTokens,
     }),
+    ...(gatedQkv
+      ? [splitGate(kernels, {
+        ...{ x: gatedQkv, y: qkv, numTokens },
+        numHeads: config.numHeads,
+        headDim: config.headDim,
+        numOthers: stride - keyOffset,
+      })]
+      : []),
     ...queryKeyNorms(run, { qkv, stride, keyOffset }),
     rope(kernels, {
       tokenRows: batch.tokenRows,
@@ -115,8 +173,8 @@ function attentionBlock(run: LayerRun): Dispatch[] {
       stride,
       numRotatedHeads: config.numHeads + config.numKvHeads,
       headDim: config.headDim,
-      rotaryDim: config.rope.rotaryDim,
-      isInterleaved: config.rope.isInterleaved,
+      rotaryDim: turn.rotaryDim,
+      isInterleaved: turn.isInterleaved,
       numTokens,
     }),
     kvStore(kernels, { cache, tokenRows: batch.tokenRows, qkv, stride, keyOffset, numTokens }),
@@ -128,16 +186,53 @@ function attentionBlock(run: LayerRun): Dispatch[] {
       stride,
       out: attended,
       numHeads: config.numHeads,
-      scale: 1 / Math.sqrt(config.headDim),
+      scale: config.attentionScale,
       window: config.slidingWindows[run.layer] ?? null,
+      sinks: vectors["sinks"] ?? null,
     }),
-    ...projection(kernels, {
+    ...(gatedQkv
+      ? [gateHeads(kernels, {
+        ...{ x: gatedQkv, y: attended, numTokens },
+        stride: projectedColumns(config),
+        numHeads: config.numHeads,
+        headDim: config.headDim,
+      })]
+      : []),
+    ...addProjection(run, {
       weight: operand(matrices, "output"),
       x: attended,
-      y: hidden,
       bias: vectors["outputBias"] ?? null,
+      postNorm: vectors["postAttentionNorm"] ?? null,
+    }),
+  ];
+}
+
+/** h += W x (+ bias), or h += norm(W x (+ bias)); `normed` is free for it. */
+function addProjection(
+  run: LayerRun,
+  { weight, x, bias, postNorm }: {
+    readonly weight: Weight;
+    readonly x: GPUBuffer;
+    readonly bias: GPUBuffer | null;
+    readonly postNorm: GPUBuffer | null;
+  },
+): Dispatch[] {
+  const { kernels, config, hidden, shape: { numTokens: numRows } } = run;
+  if (postNorm === null) {
+    return projection(kernels, { weight, x, y: hidden, bias, accumulate: true, numRows });
+  }
+  const added = operand(run.scratch, "normed");
+  return [
+    ...projection(kernels, { weight, x, y: added, bias, numRows }),
+    rmsNorm(kernels, {
+      weight: postNorm,
+      hasUnitOffset: config.hasUnitOffsetNorms,
+      eps: config.rmsNormEps,
+      x: added,
+      y: hidden,
       accumulate: true,
-      numRows: numTokens,
+      numCols: config.hiddenSize,
+      numRows,
     }),
   ];
 }
@@ -148,27 +243,20 @@ function queryKeyNorms(
 ): Dispatch[] {
   const { config, kernels, weights: { vectors }, shape } = run;
   if (!config.hasQkNorm) return [];
-  const shared = {
-    eps: config.rmsNormEps,
-    x: at.qkv,
-    stride: at.stride,
-    headDim: config.headDim,
-    numRows: shape.numTokens,
-  };
-  return [
+  const { headDim, numHeads, numKvHeads, rmsNormEps: eps, hasWholeQkNorm: isWhole } = config;
+  const norm = (weight: string, offset: number, numNormed: number) =>
     headNorm(kernels, {
-      ...shared,
-      weight: operand(vectors, "queryNorm"),
-      offset: 0,
-      numHeads: config.numHeads,
-    }),
-    headNorm(kernels, {
-      ...shared,
-      weight: operand(vectors, "keyNorm"),
-      offset: at.keyOffset,
-      numHeads: config.numKvHeads,
-    }),
-  ];
+      weight: operand(vectors, weight),
+      hasUnitOffset: config.hasUnitOffsetNorms,
+      eps,
+      x: at.qkv,
+      stride: at.stride,
+      offset,
+      headDim: isWhole ? numNormed * headDim : headDim,
+      numHeads: isWhole ? 1 : numNormed,
+      numRows: shape.numTokens,
+    });
+  return [norm("queryNorm", 0, numHeads), norm("keyNorm", at.keyOffset, numKvHeads)];
 }
 
 /** Single tokens and runs of tokens each have their kernel; a batch may hold both. */
@@ -189,15 +277,18 @@ function attention(run: LayerRun, call: AttentionCall): Dispatch[] {
   ];
 }
 
-function mlpBlock(run: LayerRun): Dispatch[] {
+/** h += mlp(norm(h)), with a norm of what is added where there are weights for it. */
+export function mlpBlock(run: LayerRun): Dispatch[] {
   const { kernels, config, hidden, shape: { numTokens } } = run;
   const { matrices, vectors } = run.weights;
+  const gate = config.activation === "silu" ? siluMul : geluMul;
   const normed = operand(run.scratch, "normed");
   const gateUp = operand(run.scratch, "gateUp");
   const gated = operand(run.scratch, "gated");
   return [
     rmsNorm(kernels, {
       weight: operand(vectors, "mlpNorm"),
+      hasUnitOffset: config.hasUnitOffsetNorms,
       eps: config.rmsNormEps,
       x: hidden,
       y: normed,
@@ -211,16 +302,19 @@ function mlpBlock(run: LayerRun): Dispatch[] {
       bias: vectors["gateUpBias"] ?? null,
       numRows: numTokens,
     }),
-    siluMul(kernels, { gateUp, y: gated, numCols: config.intermediateSize, numTokens }),
-    ...projection(kernels, {
+    gate(kernels, { gateUp, y: gated, numCols: config.intermediateSize, numTokens }),
+    ...addProjection(run, {
       weight: operand(matrices, "down"),
       x: gated,
-      y: hidden,
       bias: vectors["downBias"] ?? null,
-      accumulate: true,
-      numRows: numTokens,
+      postNorm: vectors["postMlpNorm"] ?? null,
     }),
   ];
+}
+
+/** What q, k and v are projected to: each query head with its gate, if it has one. */
+function projectedColumns(config: ModelConfig): number {
+  return qkvColumns(config) + (config.hasOutputGate ? config.numHeads * config.headDim : 0);
 }
 
 function qkvColumns(config: ModelConfig): number {

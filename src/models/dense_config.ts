@@ -5,7 +5,7 @@
  */
 import type { ModelConfig } from "../core.ts";
 import { type ConfigReader, ModelConfigError } from "./config_reader.ts";
-import { readRope } from "./rope_config.ts";
+import { readRope, type RopeDefaults } from "./rope_config.ts";
 
 /** What a field means that a file leaves out, by its class in Hugging Face's transformers. */
 export interface DenseDefaults {
@@ -17,20 +17,27 @@ export interface DenseDefaults {
   readonly maxPositions: number;
   readonly bosTokenId: number | null;
   readonly eosTokenIds: readonly number[];
+  /** 1e-6 where left out. */
+  readonly rmsNormEps?: number;
+  readonly rope?: RopeDefaults;
+  /** The only activation that the MLP may have, and its field; silu in `hidden_act` where left out. */
+  readonly activation?: { readonly field: string; readonly value: ModelConfig["activation"] };
 }
+
+const SILU = { field: "hidden_act", value: "silu" } as const;
 
 /** Far above any model, far below what a hostile file could make this program allocate. */
 const MAX_LAYERS = 1024;
 const MAX_HEADS = 4096;
 const MAX_HEAD_DIM = 1024;
-const MAX_COLUMNS = 2 ** 20;
+export const MAX_COLUMNS = 2 ** 20;
 const MAX_VOCAB = 2 ** 24;
 const MAX_POSITIONS = 2 ** 31;
 
 /** The fields that dense models share; the rest are the caller's to override. */
 export function readDenseConfig(config: ConfigReader, defaults: DenseDefaults): ModelConfig {
-  const activation = config.text("hidden_act", "silu");
-  if (activation !== "silu") throw config.fail("hidden_act", '"silu"');
+  const { field, value: activation } = defaults.activation ?? SILU;
+  if (config.text(field, activation) !== activation) throw config.fail(field, `"${activation}"`);
   const hiddenSize = config.size("hidden_size", { maximum: MAX_COLUMNS });
   const numLayers = config.size("num_hidden_layers", { maximum: MAX_LAYERS });
   const heads = readHeads(config, { hiddenSize, defaults });
@@ -41,8 +48,13 @@ export function readDenseConfig(config: ConfigReader, defaults: DenseDefaults): 
     intermediateSize: config.size("intermediate_size", { maximum: MAX_COLUMNS }),
     numLayers,
     ...heads,
-    rmsNormEps: config.positive("rms_norm_eps", 1e-6),
-    rope: readRope(config, heads.headDim),
+    rmsNormEps: config.positive("rms_norm_eps", defaults.rmsNormEps ?? 1e-6),
+    rope: readRope(config, heads.headDim, defaults.rope),
+    slidingRope: null,
+    hasUnitOffsetNorms: false,
+    embeddingScale: 1,
+    attentionScale: 1 / Math.sqrt(heads.headDim),
+    activation,
     maxPositions: config.size("max_position_embeddings", {
       maximum: MAX_POSITIONS,
       fallback: defaults.maxPositions,
@@ -52,7 +64,12 @@ export function readDenseConfig(config: ConfigReader, defaults: DenseDefaults): 
     hasOutputBias: false,
     hasMlpBias: false,
     hasQkNorm: false,
+    hasWholeQkNorm: false,
+    hasOutputGate: false,
     slidingWindows: new Array<number | null>(numLayers).fill(null),
+    latentAttention: null,
+    moe: null,
+    linear: null,
     bosTokenId: config.isAbsent("bos_token_id")
       ? defaults.bosTokenId
       : config.sizes("bos_token_id")[0] ?? null,

@@ -36,3 +36,17 @@ export function readQwenWindows(config: ConfigReader, numLayers: number): (numbe
   });
   return readSlidingWindows(config, numLayers, (layer) => layer >= firstSliding);
 }
+
+/** One window for all layers, whatever `layer_types` says; `fallback` where the file has none. */
+export function readOneWindow(
+  config: ConfigReader,
+  numLayers: number,
+  fallback: number | null,
+): (number | null)[] {
+  const isOn = config.has("sliding_window") ||
+    (config.isAbsent("sliding_window") && fallback !== null);
+  const window = isOn
+    ? config.size("sliding_window", { maximum: MAX_WINDOW, fallback: fallback ?? DEFAULT_WINDOW })
+    : null;
+  return new Array<number | null>(numLayers).fill(window);
+}

@@ -6,7 +6,7 @@
  */
 import type { Shard } from "../core.ts";
 import type { ModelCosts } from "../stage/model_costs.ts";
-import { kvBytesPerBlock, StageCosts } from "./stage_costs.ts";
+import { StageCosts } from "./stage_costs.ts";
 
 /** What the owner wants of a pool, in blocks. All the same where there is no choice. */
 export interface PoolBounds {
@@ -35,7 +35,7 @@ export function fixedPool(numBlocks: number, advice: string | null = null): Pool
 export interface PoolDevice {
   readonly usesF16Kv: boolean;
   readonly isSoftware: boolean;
-  /** K and V of a layer are a buffer each, which kernels bind as a whole. */
+  /** K and V of a layer, or its latents, are a buffer each, which kernels bind as a whole. */
   readonly maxBindingBytes: number;
 }
 
@@ -47,17 +47,20 @@ export interface PoolStage extends PoolDevice {
 }
 
 /**
- * Blocks that K or V of one layer has room for in one binding. A pool ends there, nothing is split:
+ * Blocks that the largest buffer of any layer, K or V or latents, has room for in one binding. A pool ends there, nothing is split:
  * 128 MiB, the least that WebGPU guarantees, hold 65,536 tokens of an 8B model (8 KV heads of 128) in
  * f16 and 32,768 in f32, 131,072 and 65,536 of a 1B model, 349,525 and 174,762 of SmolLM2-135M, and
  * the 2 GiB that most GPUs bind 16 times that: at least 524,288, which is 32 sequences of 16,384. Only
  * models without grouped heads (32 of 128: 16,384 and 8,192 in 128 MiB) come close to it.
  */
 export function blocksInBinding(
-  { kvBlockBytes }: Pick<ModelCosts, "kvBlockBytes">,
+  { layerMemory }: Pick<ModelCosts, "layerMemory">,
   { usesF16Kv, maxBindingBytes }: Pick<PoolDevice, "usesF16Kv" | "maxBindingBytes">,
 ): number {
-  return Math.floor(maxBindingBytes / ((usesF16Kv ? kvBlockBytes.f16 : kvBlockBytes.f32) / 2));
+  const blockBytes = Math.max(
+    ...layerMemory.map(({ largestBlockBytes: { f16, f32 } }) => usesF16Kv ? f16 : f32),
+  );
+  return blockBytes === 0 ? Infinity : Math.floor(maxBindingBytes / blockBytes);
 }
 
 /** The most blocks that every stage has room for beside its weights and buffers, and a use for. */
@@ -72,9 +75,11 @@ export function largestPool(
     ...stages.map((stage) => {
       const { shard, memoryBytes, usesF16Kv, isSoftware } = stage;
       const freeBytes = memoryBytes - costs.fixedBytes(shard);
-      const blockBytes = kvBytesPerBlock(model, { ...shard, usesF16Kv });
+      const blockBytes = costs.blockBytes({ ...shard, usesF16Kv });
+      // A stage whose layers keep no blocks has room for any number, if for itself.
+      const mostFree = blockBytes === 0 ? Infinity : Math.floor(freeBytes / blockBytes);
       return Math.min(
-        Math.floor(Math.max(0, freeBytes) / blockBytes),
+        freeBytes < 0 ? 0 : mostFree,
         blocksInBinding(model, stage),
         isSoftware ? mostSoftwareBlocks : Infinity,
       );

@@ -1,4 +1,4 @@
-import type { ModelCosts } from "../stage/model_costs.ts";
+import type { ElementBytes, ModelCosts } from "../stage/model_costs.ts";
 
 /** What a peer lends, as it measured itself. */
 export interface PlacedPeer {
@@ -31,8 +31,10 @@ export class StageCosts {
   readonly #model: ModelCosts;
   readonly #peers: readonly PlacedPeer[];
   readonly #numBlocks: number;
-  /** Bytes of the layers before each one, [numLayers + 1]. */
+  /** Bytes of the layers before each one, [numLayers + 1]: weights, states, blocks. */
   readonly #bytesBefore: readonly number[];
+  readonly #stateBytesBefore: readonly number[];
+  readonly #blockBytesBefore: { readonly [type in keyof ElementBytes]: readonly number[] };
 
   constructor(
     model: ModelCosts,
@@ -43,19 +45,29 @@ export class StageCosts {
     this.#model = model;
     this.#peers = peers;
     this.#numBlocks = numBlocks;
-    const before = [0];
-    for (const bytes of model.layerBytes) before.push((before.at(-1) ?? 0) + bytes);
-    this.#bytesBefore = before;
+    this.#bytesBefore = sumsBefore(model.layerBytes);
+    this.#stateBytesBefore = sumsBefore(model.layerMemory.map(({ stateBytes }) => stateBytes));
+    this.#blockBytesBefore = {
+      f32: sumsBefore(model.layerMemory.map(({ blockBytes }) => blockBytes.f32)),
+      f16: sumsBefore(model.layerMemory.map(({ blockBytes }) => blockBytes.f16)),
+    };
   }
 
   /** Memory that a stage needs. */
   memoryBytes(layers: Layers & Pick<PlacedPeer, "usesF16Kv">): number {
-    return this.fixedBytes(layers) + this.#numBlocks * kvBytesPerBlock(this.#model, layers);
+    return this.fixedBytes(layers) + this.#numBlocks * this.blockBytes(layers);
   }
 
-  /** Memory that a stage needs beside its KV pool: weights and buffers. */
+  /** One block of the KV pool over all layers of a stage; 0 where none keeps any. */
+  blockBytes({ startLayer, endLayer, usesF16Kv }: Layers & Pick<PlacedPeer, "usesF16Kv">): number {
+    const { f16, f32 } = this.#blockBytesBefore;
+    return sumOf(usesF16Kv ? f16 : f32, startLayer, endLayer);
+  }
+
+  /** Memory that a stage needs beside its KV pool: weights, states and buffers. */
   fixedBytes(layers: Layers): number {
-    return this.weightBytes(layers) + this.#model.scratchBytes;
+    const stateBytes = sumOf(this.#stateBytesBefore, layers.startLayer, layers.endLayer);
+    return this.weightBytes(layers) + stateBytes + this.#model.scratchBytes;
   }
 
   /** Of it, the weights and, in the last stage, the buffers of sampling. */
@@ -103,14 +115,18 @@ export class StageCosts {
   }
 
   #layerBytes(startLayer: number, endLayer: number): number {
-    return (this.#bytesBefore[endLayer] ?? 0) - (this.#bytesBefore[startLayer] ?? 0);
+    return sumOf(this.#bytesBefore, startLayer, endLayer);
   }
 }
 
-/** Bytes of one block of the KV pool over all layers of a stage. */
-export function kvBytesPerBlock(
-  { kvBlockBytes }: Pick<ModelCosts, "kvBlockBytes">,
-  { startLayer, endLayer, usesF16Kv }: Layers & Pick<PlacedPeer, "usesF16Kv">,
-): number {
-  return (endLayer - startLayer) * (usesF16Kv ? kvBlockBytes.f16 : kvBlockBytes.f32);
+/** Sums of the values before each one and before the end. */
+function sumsBefore(values: readonly number[]): readonly number[] {
+  const before = [0];
+  for (const value of values) before.push((before.at(-1) ?? 0) + value);
+  return before;
+}
+
+/** The sum of the values [start, end). */
+function sumOf(before: readonly number[], start: number, end: number): number {
+  return (before[end] ?? 0) - (before[start] ?? 0);
 }

@@ -18,10 +18,11 @@ export async function warmUp(
   const decodeSizes = sizesUpTo(mostSequences);
   for (const size of decodeSizes) await pipeline.forward(batchOf(size, { numTokens: 1 }));
   const promptSizes = [...sizesUpTo(Math.min(maxBatchTokens, mostTokens))];
+  const moves = limits.numSavedStates > 0 ? { stateMoves: { restoreFrom: 0, saveTo: 0 } } : {};
   for (const numTokens of promptSizes) {
     // Only attention tells a prompt from as many decodes.
     if (decodeSizes.has(numTokens) && numTokens !== promptSizes.at(-1)) continue;
-    await pipeline.forward(batchOf(1, { numTokens, blockCopy: { from: 0, to: 0 } }));
+    await pipeline.forward(batchOf(1, { numTokens, blockCopy: { from: 0, to: 0 }, ...moves }));
   }
   if (pipeline.numStages === 1 && mostTokens > 1) {
     await pipeline.forward(batchOf(1, { numTokens: 1, startPosition: 1, takesDrawn: true }));
@@ -33,7 +34,7 @@ function batchOf(
   numSequences: number,
   { numTokens, startPosition = 0, ...rest }:
     & { readonly numTokens: number }
-    & Partial<Pick<BatchSlice, "startPosition" | "takesDrawn" | "blockCopy">>,
+    & Partial<Pick<BatchSlice, "startPosition" | "takesDrawn" | "blockCopy" | "stateMoves">>,
 ): Batch {
   const numBlocks = Math.ceil((startPosition + numTokens) / BLOCK_SIZE);
   const penalties = {

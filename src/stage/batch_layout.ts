@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { type Batch, type BatchSlice, BLOCK_SIZE, type SampleRequest } from "../core.ts";
+import {
+  type Batch,
+  type BatchSlice,
+  BLOCK_SIZE,
+  type SampleRequest,
+  type StateMoves,
+} from "../core.ts";
 import { type IndexPair, packPairs } from "../kernels/index_pairs.ts";
 import type { BatchShape } from "../models/architecture.ts";
 import type { StageLimits } from "./stage_limits.ts";
@@ -27,10 +33,15 @@ export interface BatchLayout {
   /** (first row, rows, position of first, sequence) of each query tile. */
   readonly tiles: Uint32Array<ArrayBuffer>;
   readonly sampleRows: Uint32Array<ArrayBuffer>;
+  /** (first row, rows, position of first, slot) of each slice. */
+  readonly slices: Uint32Array<ArrayBuffer>;
   /** Lists of pairs, for copies before the step: blocks; slot to token row. Null for no pair. */
   readonly blockCopies: Uint32Array<ArrayBuffer> | null;
   readonly takenTokens: Uint32Array<ArrayBuffer> | null;
-  /** And after it: row of logits to slot. */
+  /** Saved state to slot; saved states follow the `maxSequences` slots. */
+  readonly stateRestores: Uint32Array<ArrayBuffer> | null;
+  /** And after it: slot to saved state; row of logits to slot. */
+  readonly stateSaves: Uint32Array<ArrayBuffer> | null;
   readonly drawnTokens: Uint32Array<ArrayBuffer> | null;
   /** One for each sampled row. */
   readonly sampleRequests: readonly SampleRequest[];
@@ -69,11 +80,13 @@ export function layoutBatch(
   const sampleRequests: SampleRequest[] = [];
   const sampled: SampledSlice[] = [];
   const takenTokens: IndexPair[] = [];
+  const slices: number[] = [];
   const blockTables = new Uint32Array(batch.slices.length * maxBlocks);
   batch.slices.forEach((slice, sequence) => {
     checkSlice(slice, limits);
     const firstRow = tokenIds.length;
     const numTokens = slice.tokenIds.length;
+    slices.push(firstRow, numTokens, slice.startPosition, slice.slot);
     if (slice.takesDrawn) takenTokens.push([slice.slot, firstRow]);
     blockTables.set(slice.blockTable, sequence * maxBlocks);
     slice.tokenIds.forEach((tokenId, i) => {
@@ -103,6 +116,7 @@ export function layoutBatch(
     numSamples: sampleRows.length,
     numDecodeRows: decodeRows.length,
     numTiles: tiles.length / 4,
+    numSlices: batch.slices.length,
   };
   checkShape(batch, shape, limits);
   return {
@@ -113,6 +127,8 @@ export function layoutBatch(
     decodeRows: Uint32Array.from(decodeRows),
     tiles: Uint32Array.from(tiles),
     sampleRows: Uint32Array.from(sampleRows),
+    slices: Uint32Array.from(slices),
+    ...stateLists(batch, limits),
     blockCopies: listOf(
       batch.slices.flatMap(({ blockCopy: copy }) => copy ? [[copy.from, copy.to]] : []),
     ),
@@ -121,6 +137,20 @@ export function layoutBatch(
     sampleRequests,
     sampled,
   };
+}
+
+/** Restores and saves are done by the slice, all restores before the layers, all saves after them. */
+function stateLists(
+  { slices }: Batch,
+  { maxSequences }: StageLimits,
+): Pick<BatchLayout, "stateRestores" | "stateSaves"> {
+  const restores: IndexPair[] = [];
+  const saves: IndexPair[] = [];
+  for (const { slot, stateMoves: { restoreFrom, saveTo } = {} } of slices) {
+    if (restoreFrom !== undefined) restores.push([maxSequences + restoreFrom, slot]);
+    if (saveTo !== undefined) saves.push([slot, maxSequences + saveTo]);
+  }
+  return { stateRestores: listOf(restores), stateSaves: listOf(saves) };
 }
 
 function listOf(pairs: readonly IndexPair[]): Uint32Array<ArrayBuffer> | null {
@@ -145,7 +175,19 @@ function checkSlice(slice: BatchSlice, limits: StageLimits): void {
   if (stray !== undefined) fail(`block ${stray} is outside the pool of ${limits.numBlocks}`);
   if (slot >= limits.maxSequences) fail(`slot ${slot} is outside those of ${limits.maxSequences}`);
   if (slice.takesDrawn && tokenIds.length !== 1) fail("it takes one drawn token for several");
-  if (slice.stateMoves !== undefined) fail("its states move, and the model has none");
+  if (slice.stateMoves !== undefined) checkMoves(slice.stateMoves, limits, fail);
+}
+
+function checkMoves(
+  { restoreFrom, saveTo }: StateMoves,
+  { numSavedStates }: StageLimits,
+  fail: (problem: string) => never,
+): void {
+  if (numSavedStates === 0) fail("its states move, and the model has none");
+  const stray = [restoreFrom, saveTo].find((state) =>
+    state !== undefined && state >= numSavedStates
+  );
+  if (stray !== undefined) fail(`saved state ${stray} is outside those of ${numSavedStates}`);
 }
 
 function checkShape(batch: Batch, shape: BatchShape, limits: StageLimits): void {

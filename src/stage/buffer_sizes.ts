@@ -6,13 +6,20 @@ import { SAMPLE_PARAMS_BYTES } from "../kernels/sample.ts";
 import type { Architecture } from "../models/architecture.ts";
 import type { StageLimits } from "./stage_limits.ts";
 
-/** Bytes of every buffer of a stage beside weights and KV, for the largest batch. */
+/** Slots for the states of linear attention: one for each running sequence, then the saved ones. */
+export function numStateSlots(
+  { maxSequences, numSavedStates }: Pick<StageLimits, "maxSequences" | "numSavedStates">,
+): number {
+  return maxSequences + numSavedStates;
+}
+
+/** Bytes of every buffer of a stage beside weights and the memory of layers, for the largest batch. */
 export function bufferSizes({ architecture, config, limits }: {
   readonly architecture: Pick<Architecture, "scratchColumns">;
   readonly config: ModelConfig;
   readonly limits: Omit<StageLimits, "numBlocks">;
 }) {
-  const { hiddenSize, vocabSize, rope } = config;
+  const { hiddenSize, vocabSize, rope, slidingRope } = config;
   const { maxBatchTokens, maxSequences, maxSamples, maxModelLength } = limits;
   const scratch: Record<string, number> = {};
   for (const [name, columns] of Object.entries(architecture.scratchColumns(config))) {
@@ -25,6 +32,7 @@ export function bufferSizes({ architecture, config, limits }: {
     batch: {
       hidden: maxBatchTokens * hiddenSize * 4,
       angles: maxModelLength * rope.rotaryDim * 4,
+      ...(slidingRope && { slidingAngles: maxModelLength * slidingRope.rotaryDim * 4 }),
       tokenIds: maxBatchTokens * 4,
       tokenRows: maxBatchTokens * 12,
       blockTables: maxSequences * Math.ceil(maxModelLength / BLOCK_SIZE) * 4,
@@ -32,6 +40,9 @@ export function bufferSizes({ architecture, config, limits }: {
       tiles: maxBatchTokens * 16,
       sampleRows: maxSamples * 4,
       blockCopies: pairsBytes(maxSequences),
+      slices: maxSequences * 16,
+      stateRestores: pairsBytes(maxSequences),
+      stateSaves: pairsBytes(maxSequences),
     },
     /** Of the last stage only. */
     head: {

@@ -10,7 +10,7 @@ import { packPenalties } from "../kernels/penalize.ts";
 import { packSampleParams } from "../kernels/sample.ts";
 import type { Tuning } from "../kernels/tuning.ts";
 import { checkTensors } from "../models/check_tensors.ts";
-import type { Architecture, BatchShape } from "../models/architecture.ts";
+import { type Architecture, type BatchShape, largestStateBytes } from "../models/architecture.ts";
 import { type ModelSource, requireTensor } from "../weights/model_source.ts";
 import { type BatchLayout, layoutBatch } from "./batch_layout.ts";
 import { DrawnSlots } from "./drawn_slots.ts";
@@ -85,6 +85,10 @@ export class LocalStage implements Stage {
   static async load(options: LocalStageOptions): Promise<LocalStage> {
     const { context, tuning, architecture, config, shard, limits, source, onProgress } = options;
     // A wrong model is found out before gigabytes are allocated for it.
+    const hasStates = largestStateBytes({ architecture, config }) > 0;
+    if (hasStates && limits.numSavedStates === 0) {
+      throw new RangeError("A model with linear attention needs at least one saved state");
+    }
     for (const name of checkTensors(source.tensors, { architecture, config, shard })) {
       requireTensor(source, name);
     }
@@ -98,7 +102,13 @@ export class LocalStage implements Stage {
     });
     try {
       const weights = await loadStageWeights(loader, { architecture, config, shard });
-      return new LocalStage(options, { loader, weights, buffers });
+      // Batches for a model without states move none.
+      const numSavedStates = hasStates ? limits.numSavedStates : 0;
+      return new LocalStage({ ...options, limits: { ...limits, numSavedStates } }, {
+        loader,
+        weights,
+        buffers,
+      });
     } catch (error) {
       loader.destroy();
       buffers.destroy();
@@ -158,6 +168,8 @@ export class LocalStage implements Stage {
       copiesBlocks: layout.blockCopies !== null,
       takesDrawn: layout.takenTokens !== null,
       hasPenalties: penalties !== null,
+      restoresStates: layout.stateRestores !== null,
+      savesStates: layout.stateSaves !== null,
     });
     const readbacks = await this.#reserve(layout);
 

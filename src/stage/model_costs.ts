@@ -1,27 +1,50 @@
 import type { ModelConfig } from "../core.ts";
 import { allocatedBytes } from "../gpu/buffer.ts";
-import { kvBytes } from "../kernels/kv_cache.ts";
-import type { Architecture, MatrixTensors, VectorTensors } from "../models/architecture.ts";
+import {
+  type Architecture,
+  layerMemoryOf,
+  type MatrixTensors,
+  type VectorTensors,
+} from "../models/architecture.ts";
 import { EMBEDDING_TENSOR, HEAD_TENSOR } from "../models/check_tensors.ts";
+import { type LayerMemory, layerMemoryBytes } from "../models/layer_memory.ts";
 import { type ModelSource, requireTensor } from "../weights/model_source.ts";
-import { bufferSizes } from "./buffer_sizes.ts";
+import { bufferSizes, numStateSlots } from "./buffer_sizes.ts";
 import type { StageLimits } from "./stage_limits.ts";
-import { planParts } from "./weight_plan.ts";
+import { type PartLimits, planParts } from "./weight_plan.ts";
 
 /** What the parts of a model take on a device, in bytes. */
 export interface ModelCosts {
   readonly numLayers: number;
   /** Each layer's weights. */
   readonly layerBytes: readonly number[];
-  /** K and V of one block in one layer, by the type of their elements. */
-  readonly kvBlockBytes: { readonly f32: number; readonly f16: number };
-  /** Buffers of any stage beside weights and KV. */
+  /** What each layer keeps of its sequences. */
+  readonly layerMemory: readonly LayerMemoryCosts[];
+  /** Buffers of any stage beside weights and the memory of layers. */
   readonly scratchBytes: number;
   readonly embeddingBytes: number;
   /** Final norm, output matrix (a tied model's too) and the buffers of sampling. */
   readonly headBytes: number;
   /** The head reuses the embedding's matrix where one peer holds both. */
   readonly isTied: boolean;
+}
+
+type MatrixLayout = Pick<MatrixTensors, "names" | "groupRows" | "numTransposed">;
+
+/** Bytes by the type of the elements. */
+export interface ElementBytes {
+  readonly f32: number;
+  readonly f16: number;
+}
+
+/** What one layer keeps of its sequences, in bytes. */
+export interface LayerMemoryCosts {
+  /** One block, of K and V or of latents; 0 for a layer that keeps only states. */
+  readonly blockBytes: ElementBytes;
+  /** Of it, what the largest buffer has: kernels bind each as a whole. */
+  readonly largestBlockBytes: ElementBytes;
+  /** States of all slots. */
+  readonly stateBytes: number;
 }
 
 /** Adds up a model. Throws a FormatError for a tensor that is missing or cannot be read. */
@@ -32,9 +55,9 @@ export function modelCosts({ source, architecture, config, limits }: {
   /** The KV pool's size is left out of account. */
   readonly limits: Omit<StageLimits, "numBlocks">;
 }): ModelCosts {
-  const { numLayers, hiddenSize, isTied, numKvHeads, headDim } = config;
-  const matrix = ({ names }: Pick<MatrixTensors, "names">) =>
-    matrixBytes(names.map((name) => requireTensor(source, name)));
+  const { numLayers, hiddenSize, isTied } = config;
+  const matrix = ({ names, groupRows, numTransposed }: MatrixLayout) =>
+    matrixBytes(names.map((name) => requireTensor(source, name)), { groupRows, numTransposed });
   const layers = Array.from({ length: numLayers }, (_, layer) => {
     const { matrices, vectors } = architecture.layerTensors(config, layer);
     return sum(Object.values(matrices).map(matrix)) + sum(Object.values(vectors).map(vectorBytes));
@@ -45,10 +68,9 @@ export function modelCosts({ source, architecture, config, limits }: {
   return {
     numLayers,
     layerBytes: layers,
-    kvBlockBytes: {
-      f32: 2 * kvBytes({ numKvHeads, headDim, isF16: false }, 1),
-      f16: 2 * kvBytes({ numKvHeads, headDim, isF16: true }, 1),
-    },
+    layerMemory: layers.map((_, layer) =>
+      layerMemoryCosts(layerMemoryOf({ architecture, config }, layer), numStateSlots(limits))
+    ),
     scratchBytes: allocatedBytes(step) + buffers(scratch) + buffers(batch),
     embeddingBytes: matrix({ names: [EMBEDDING_TENSOR] }),
     headBytes: vectorBytes({ length: hiddenSize }) +
@@ -57,9 +79,24 @@ export function modelCosts({ source, architecture, config, limits }: {
   };
 }
 
+/** What a layer keeps with room for `numSlots` states. */
+export function layerMemoryCosts(memory: LayerMemory, numSlots: number): LayerMemoryCosts {
+  const blockOf = (isF16: boolean) =>
+    Object.values(layerMemoryBytes(memory, { isF16, numBlocks: 1, numSlots: 0 }));
+  const states = layerMemoryBytes(memory, { isF16: false, numBlocks: 0, numSlots });
+  return {
+    blockBytes: { f32: sum(blockOf(false)), f16: sum(blockOf(true)) },
+    largestBlockBytes: { f32: Math.max(...blockOf(false)), f16: Math.max(...blockOf(true)) },
+    stateBytes: memory.type === "state" ? sum(Object.values(states).map(allocatedBytes)) : 0,
+  };
+}
+
 /** As WeightLoader lays them out; a device with small bindings adds a few bytes a part. */
-function matrixBytes(tensors: Parameters<typeof planParts>[0]): number {
-  const { parts } = planParts(tensors, { maxBytes: Number.MAX_SAFE_INTEGER });
+function matrixBytes(
+  tensors: Parameters<typeof planParts>[0],
+  layout: Omit<PartLimits, "maxBytes">,
+): number {
+  const { parts } = planParts(tensors, { maxBytes: Number.MAX_SAFE_INTEGER, ...layout });
   return sum(parts.map(({ planes }) => allocatedBytes(sum(planes))));
 }
 

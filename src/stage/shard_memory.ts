@@ -1,8 +1,8 @@
 import type { ModelConfig, Shard } from "../core.ts";
 import { GpuMemoryError } from "../gpu/context.ts";
-import { kvBytes } from "../kernels/kv_cache.ts";
-import type { Architecture } from "../models/architecture.ts";
-import { bufferSizes } from "./buffer_sizes.ts";
+import { type Architecture, layerMemoryOf } from "../models/architecture.ts";
+import { layerMemoryBytes } from "../models/layer_memory.ts";
+import { bufferSizes, numStateSlots } from "./buffer_sizes.ts";
 import type { StageLimits } from "./stage_limits.ts";
 
 /** A shard takes more memory than its device may give. */
@@ -15,21 +15,28 @@ export function isOutOfMemory(error: unknown): boolean {
   return error instanceof ShardMemoryError || error instanceof GpuMemoryError;
 }
 
-/** GPU memory in bytes that a shard takes at least: tensors as stored, KV cache and buffers. */
+/**
+ * GPU memory in bytes that a shard takes at least: tensors as stored, what its layers keep, and
+ * buffers.
+ */
 export function shardMemoryBytes({ tensors, architecture, config, shard, limits, isF16Kv }: {
   /** Of the shard. */
   readonly tensors: readonly { readonly byteLength: number }[];
-  readonly architecture: Pick<Architecture, "scratchColumns">;
+  readonly architecture: Pick<Architecture, "scratchColumns" | "layerMemory">;
   readonly config: ModelConfig;
   readonly shard: Shard;
   readonly limits: StageLimits;
   readonly isF16Kv: boolean;
 }): number {
-  const { numKvHeads, headDim } = config;
-  const numLayers = shard.endLayer - shard.startLayer;
-  const kvBytesPerLayer = 2 * kvBytes({ numKvHeads, headDim, isF16: isF16Kv }, limits.numBlocks);
+  const { numBlocks } = limits;
+  const room = { isF16: isF16Kv, numBlocks, numSlots: numStateSlots(limits) };
+  let keptBytes = 0;
+  for (let layer = shard.startLayer; layer < shard.endLayer; layer++) {
+    const memory = layerMemoryOf({ architecture, config }, layer);
+    keptBytes += sum(Object.values(layerMemoryBytes(memory, room)));
+  }
   const { scratch, batch, head } = bufferSizes({ architecture, config, limits });
-  return sum(tensors.map(({ byteLength }) => byteLength)) + numLayers * kvBytesPerLayer +
+  return sum(tensors.map(({ byteLength }) => byteLength)) + keptBytes +
     sum(Object.values(scratch)) + sum(Object.values(batch)) +
     (shard.hasHead ? sum(Object.values(head)) : 0);
 }

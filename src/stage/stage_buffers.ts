@@ -2,11 +2,11 @@ import type { ModelConfig, Shard } from "../core.ts";
 import { BLOCK_SIZE } from "../core.ts";
 import { allocate, type BufferRole, destroyAll } from "../gpu/buffer.ts";
 import type { GpuContext } from "../gpu/context.ts";
-import { kvBytes, type KvCache } from "../kernels/kv_cache.ts";
-import type { Architecture, BatchBuffers } from "../models/architecture.ts";
+import { type Architecture, type BatchBuffers, layerMemoryOf } from "../models/architecture.ts";
+import { type LayerCache, layerCache, layerMemoryBytes } from "../models/layer_memory.ts";
 import { ropeAngles } from "../models/rope_angles.ts";
 import type { BatchLayout } from "./batch_layout.ts";
-import { bufferSizes } from "./buffer_sizes.ts";
+import { bufferSizes, numStateSlots } from "./buffer_sizes.ts";
 import type { StageLimits } from "./stage_limits.ts";
 
 /** Buffers of the last stage. */
@@ -40,13 +40,18 @@ export class StageBuffers {
   readonly step!: GPUBuffer;
   readonly hidden!: GPUBuffer;
   readonly angles!: GPUBuffer;
+  /** Of layers with a window, if they turn by other angles. */
+  readonly slidingAngles!: GPUBuffer | null;
   readonly batch!: BatchBuffers;
   readonly scratch!: Readonly<Record<string, GPUBuffer>>;
   /** By global layer number. */
-  readonly caches!: ReadonlyMap<number, KvCache>;
+  readonly caches!: ReadonlyMap<number, LayerCache>;
   readonly head!: HeadBuffers | null;
   /** List of pairs of blocks. */
   readonly blockCopies!: GPUBuffer;
+  /** Lists of pairs of slots: before the layers, after them. */
+  readonly stateRestores!: GPUBuffer;
+  readonly stateSaves!: GPUBuffer;
   readonly #context: GpuContext;
   readonly #all: GPUBuffer[] = [];
 
@@ -82,7 +87,10 @@ export class StageBuffers {
     this.write(this.batch.decodeRows, layout.decodeRows);
     this.write(this.batch.tiles, layout.tiles);
     this.write(this.batch.sampleRows, layout.sampleRows);
+    this.write(this.batch.slices, layout.slices);
     this.#writeList(this.blockCopies, layout.blockCopies);
+    this.#writeList(this.stateRestores, layout.stateRestores);
+    this.#writeList(this.stateSaves, layout.stateSaves);
     if (this.head === null) return;
     this.#writeList(this.head.takenTokens, layout.takenTokens);
     this.#writeList(this.head.drawnTokens, layout.drawnTokens);
@@ -112,10 +120,17 @@ export class StageBuffers {
     }
     const angles = await this.#allocate("angles", batch.angles);
     this.write(angles, ropeAngles(config.rope, limits.maxModelLength));
+    const slidingAngles = batch.slidingAngles === undefined
+      ? null
+      : await this.#allocate("angles of sliding layers", batch.slidingAngles);
+    if (slidingAngles !== null && config.slidingRope !== null) {
+      this.write(slidingAngles, ropeAngles(config.slidingRope, limits.maxModelLength));
+    }
     return {
       step: await this.#allocate("step", sizes.step, "uniform"),
       hidden: await this.#allocate("hidden", batch.hidden),
       angles,
+      slidingAngles,
       batch: {
         tokenIds: await this.#allocate("token ids", batch.tokenIds),
         tokenRows: await this.#allocate("token rows", batch.tokenRows),
@@ -124,9 +139,12 @@ export class StageBuffers {
         decodeRows: await this.#allocate("decode rows", batch.decodeRows),
         tiles: await this.#allocate("tiles", batch.tiles),
         sampleRows: await this.#allocate("sample rows", batch.sampleRows),
+        slices: await this.#allocate("slices", batch.slices),
       },
       scratch,
       blockCopies: await this.#allocate("block copies", batch.blockCopies),
+      stateRestores: await this.#allocate("state restores", batch.stateRestores),
+      stateSaves: await this.#allocate("state saves", batch.stateSaves),
       caches: await this.#allocateCaches(request),
       head: shard.hasHead
         ? {
@@ -144,17 +162,18 @@ export class StageBuffers {
     };
   }
 
-  async #allocateCaches(request: StageBuffersRequest): Promise<Map<number, KvCache>> {
-    const { config: { numKvHeads, headDim }, shard, limits, isF16Kv } = request;
-    const shape = { numKvHeads, headDim, isF16: isF16Kv };
-    const sizeBytes = kvBytes(shape, limits.numBlocks);
-    const caches = new Map<number, KvCache>();
+  async #allocateCaches(request: StageBuffersRequest): Promise<Map<number, LayerCache>> {
+    const { architecture, config, shard, limits, isF16Kv } = request;
+    const { numBlocks } = limits;
+    const room = { isF16: isF16Kv, numBlocks, numSlots: numStateSlots(limits) };
+    const caches = new Map<number, LayerCache>();
     for (let layer = shard.startLayer; layer < shard.endLayer; layer++) {
-      caches.set(layer, {
-        ...shape,
-        k: await this.#allocate(`keys of layer ${layer}`, sizeBytes),
-        v: await this.#allocate(`values of layer ${layer}`, sizeBytes),
-      });
+      const memory = layerMemoryOf({ architecture, config }, layer);
+      const buffers: Record<string, GPUBuffer> = {};
+      for (const [name, sizeBytes] of Object.entries(layerMemoryBytes(memory, room))) {
+        buffers[name] = await this.#allocate(`${name} of layer ${layer}`, sizeBytes);
+      }
+      caches.set(layer, layerCache(memory, buffers, room));
     }
     return caches;
   }

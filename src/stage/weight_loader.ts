@@ -1,3 +1,4 @@
+import { transposed } from "../formats/transposed.ts";
 import { dequantize, nativeBytes, planeBytes, repack } from "../formats/weight_format.ts";
 import { allocate, destroyAll } from "../gpu/buffer.ts";
 import type { GpuContext } from "../gpu/context.ts";
@@ -53,35 +54,39 @@ export class WeightLoader {
    * Throws a FormatError for a missing tensor, a RangeError for an unexpected shape and a
    * GpuMemoryError when the device is full.
    */
-  async matrix({ names, numRows, numCols }: MatrixTensors): Promise<Weight> {
+  async matrix(matrix: MatrixTensors): Promise<Weight> {
+    const { names, numRows, numCols, groupRows, numTransposed } = matrix;
     const plan = planParts(names.map((name) => requireTensor(this.#source, name)), {
       maxBytes: this.#context.capabilities.maxBindingBytes,
+      groupRows,
+      numTransposed,
     });
     if (plan.numRows !== numRows || plan.numCols !== numCols) {
       throw new RangeError(
-        `Tensors "${
-          names.join('", "')
-        }" make [${plan.numRows}, ${plan.numCols}], but config.json ` +
+        `Tensors "${nameOf(names)}" make [${plan.numRows}, ${plan.numCols}], but config.json ` +
           `wants [${numRows}, ${numCols}]`,
       );
     }
     const parts: WeightPart[] = [];
     const rows: RowAnswer[] = [];
-    for (const part of plan.parts) parts.push(await this.#part(part, numCols, rows));
+    for (const part of plan.parts) parts.push(await this.#part(part, matrix, rows));
     const weight = { numRows, numCols, parts };
-    this.#answers.push({ name: names.join(" + "), weight, rows });
+    this.#answers.push({ name: nameOf(names), weight, rows });
     return weight;
   }
 
   /** Loads tensors of one dimension end to end, widened to f32. Throws like `matrix`. */
-  async vector({ names, length }: VectorTensors): Promise<GPUBuffer> {
+  async vector({ names, length, shape: wanted }: VectorTensors): Promise<GPUBuffer> {
     const values = new Float32Array(length);
     let at = 0;
     for (const name of names) {
       const { format, shape } = requireTensor(this.#source, name);
-      const numElements = shape[0] ?? 1;
-      if (shape.length !== 1 || at + numElements > length) {
-        throw new RangeError(`Tensor "${name}" has shape [${shape}], expected [${length - at}]`);
+      const numElements = wanted === undefined ? shape[0] ?? 1 : length;
+      const fits = wanted === undefined ? shape.length === 1 : `${shape}` === `${wanted}`;
+      if (!fits || at + numElements > length) {
+        throw new RangeError(
+          `Tensor "${name}" has shape [${shape}], expected [${wanted ?? length - at}]`,
+        );
       }
       values.set(dequantize(format, await this.#source.readTensor(name), numElements), at);
       at += numElements;
@@ -106,23 +111,29 @@ export class WeightLoader {
   }
 
   /** Loads one part; `answers` gets some of its rows'. */
-  async #part(plan: PartPlan, numCols: number, answers: RowAnswer[]): Promise<WeightPart> {
+  async #part(
+    plan: PartPlan,
+    { numCols, numTransposed }: MatrixTensors,
+    answers: RowAnswer[],
+  ): Promise<WeightPart> {
+    const isTransposed = numTransposed !== undefined;
     const starts: number[] = [];
     let sizeBytes = 0;
     for (const bytes of plan.planes) {
       starts.push(sizeBytes);
       sizeBytes += bytes;
     }
-    const label = plan.ranges.map(({ tensor }) => tensor.name).join(" + ");
-    const buffer = await this.#allocate(label, sizeBytes);
+    const names = plan.ranges.map(({ tensor }) => tensor.name);
+    const buffer = await this.#allocate(nameOf(names), sizeBytes);
     const offsets = [...starts];
     let { startRow } = plan;
-    for (const chunk of chunksOf(plan, numCols)) {
+    for (const chunk of isTransposed ? plan.ranges : chunksOf(plan, numCols)) {
       const numRows = chunk.endRow - chunk.startRow;
-      const bytes = await this.#source.readTensor(chunk.tensor.name, {
+      const stored = await this.#source.readTensor(chunk.tensor.name, {
         start: nativeBytes(plan.format, chunk.startRow, numCols),
         end: nativeBytes(plan.format, chunk.endRow, numCols),
       });
+      const bytes = isTransposed ? transposed(stored, { numRows, numCols }) : stored;
       answers.push(...rowAnswers(bytes, { format: plan.format, startRow, numRows, numCols }));
       startRow += numRows;
       const sizes = planeBytes(plan.format, numRows, numCols);
@@ -158,6 +169,12 @@ export class WeightLoader {
     queue.submit([]);
     await this.#context.wait(queue.onSubmittedWorkDone());
   }
+}
+
+/** What a buffer is called; experts make it a long list. */
+function nameOf(names: readonly string[]): string {
+  const isLong = names.length > 4;
+  return (isLong ? [names[0], `${names.length - 2} more`, names.at(-1)] : names).join(" + ");
 }
 
 function* chunksOf(plan: PartPlan, numCols: number): Generator<RowRange> {

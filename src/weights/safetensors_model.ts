@@ -10,6 +10,7 @@ import { readSafetensorsHeader } from "../formats/safetensors.ts";
 import { type ModelFiles, parseJsonObject, readJsonFile, readTextFile } from "./model_files.ts";
 import type { ModelSource } from "./model_source.ts";
 import { TensorIndex } from "./tensor_index.ts";
+import { textTensorName } from "./text_tensor_name.ts";
 
 /** The file of a model that is not sharded. */
 export const SINGLE_FILE = "model.safetensors";
@@ -42,7 +43,9 @@ export async function openSafetensorsModel(
         SINGLE_FILE,
         `there is neither "${SINGLE_FILE}" nor "${INDEX_FILE}" in it`,
       );
-      for (const tensor of tensors.values()) index.add(tensor.name, { tensor, source });
+      for (const tensor of tensors.values()) {
+        index.add(textTensorName(tensor.name), { tensor, source });
+      }
     } else {
       const indexName = `${files.name}/${INDEX_FILE}`;
       for (const [fileName, names] of parseShardIndex(indexText, indexName)) {
@@ -58,7 +61,7 @@ export async function openSafetensorsModel(
               `tensor "${tensorName}" is missing, which the index places here: download both again`,
             );
           }
-          index.add(tensorName, { tensor, source });
+          index.add(textTensorName(tensorName), { tensor, source });
         }
       }
     }

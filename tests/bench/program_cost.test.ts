@@ -6,7 +6,7 @@ import { shapeConfig } from "../../bench/shapes.ts";
 
 const STEP = {
   config: shapeConfig("llama-8b"),
-  shape: { numTokens: 8, numSamples: 2, numDecodeRows: 8, numTiles: 0 },
+  shape: { numTokens: 8, numSamples: 2, numDecodeRows: 8, numTiles: 0, numSlices: 8 },
   numSeen: 100,
   queriesPerRead: 1,
 };

@@ -83,7 +83,7 @@ test("the cache ends where more would be of no use", async () => {
 test("a binding that is too small for that ends it earlier", async () => {
   bench = new ClusterBench({ pool: POOL, minPeers: 2 });
   bench.join();
-  bench.join({ maxBindingBytes: 70 * bench.costs.kvBlockBytes.f32 / 2 });
+  bench.join({ maxBindingBytes: 70 * bench.costs.layerMemory[0]!.largestBlockBytes.f32 });
   await bench.serving(2);
   expectBlocks(70);
   await expectExact();
@@ -182,7 +182,7 @@ test("a size that was given is refused with the fix where it does not fit", asyn
 
 test("and where a device's bindings are too small for it, with what they hold", async () => {
   bench = new ClusterBench({ pool: fixedPool(1_000, "use less than 16,000 tokens") });
-  bench.join({ maxBindingBytes: 70 * bench.costs.kvBlockBytes.f32 / 2 });
+  bench.join({ maxBindingBytes: 70 * bench.costs.layerMemory[0]!.largestBlockBytes.f32 });
   await bench.until(() => bench.cluster.condition.missingBytes > 0);
   expect(bench.cluster.condition.note).toBe(
     'A buffer of "Peer 1" binds 1,120 tokens of KV cache at most: use less than 16,000 tokens',

@@ -33,6 +33,25 @@ describe("capacityOf() with a cache of no given size", () => {
   });
 });
 
+describe("capacityOf() with linear attention", () => {
+  function savedStates(stateBytes: number, maxSequences = 32): number {
+    const options = { ...DEFAULT_CAPACITY, maxSequences, stateBytes };
+    return capacityOf({ maxPositions: 4_096 } as ModelConfig, options).limits.numSavedStates;
+  }
+
+  test("saves two states for each sequence, no more than a binding holds, at least one", () => {
+    expect(savedStates(1_000)).toBe(64);
+    expect(savedStates(2 << 20)).toBe(64 - 32);
+    expect(savedStates(64 << 20)).toBe(1);
+    expect(savedStates(1_000, 1)).toBe(2);
+  });
+
+  test("a model without saves none", () => {
+    expect(of(4_096).limits.numSavedStates).toBe(0);
+    expect(savedStates(0)).toBe(0);
+  });
+});
+
 describe("capacityOf() with a cache of a given size", () => {
   test("leaves no choice, and sequences are no longer than it", () => {
     const { limits, pool } = of(131_072, { kvTokens: 100_000 });

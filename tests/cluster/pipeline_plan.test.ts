@@ -13,6 +13,7 @@ import { placeEvenly } from "../../src/pipeline/place_evenly.ts";
 import { placeLayers } from "../../src/pipeline/placement.ts";
 import { StageCosts } from "../../src/pipeline/stage_costs.ts";
 import type { ModelCosts } from "../../src/stage/model_costs.ts";
+import { kvLayers } from "../pipeline/layer_memory.ts";
 
 const MB = 1e6;
 
@@ -20,7 +21,7 @@ const MB = 1e6;
 const COSTS: ModelCosts = {
   numLayers: 10,
   layerBytes: Array(10).fill(100 * MB),
-  kvBlockBytes: { f32: MB, f16: MB / 2 },
+  layerMemory: kvLayers(10, { f32: MB, f16: MB / 2 }),
   ...{ scratchBytes: 0, embeddingBytes: 0, headBytes: 0, isTied: false },
 };
 

@@ -7,7 +7,9 @@ import {
   type PoolBounds,
   type PoolStage,
 } from "../../src/pipeline/kv_pool.ts";
-import type { ModelCosts } from "../../src/stage/model_costs.ts";
+import { StageCosts } from "../../src/pipeline/stage_costs.ts";
+import { layerMemoryCosts, type ModelCosts } from "../../src/stage/model_costs.ts";
+import { kvLayers } from "./layer_memory.ts";
 
 const MB = 1e6;
 const MIB = 2 ** 20;
@@ -16,7 +18,7 @@ const MIB = 2 ** 20;
 const MODEL: ModelCosts = {
   numLayers: 10,
   layerBytes: Array(10).fill(100 * MB),
-  kvBlockBytes: { f32: MB, f16: MB / 2 },
+  layerMemory: kvLayers(10, { f32: MB, f16: MB / 2 }),
   ...{ scratchBytes: 50 * MB, embeddingBytes: 30 * MB, headBytes: 40 * MB, isTied: false },
 };
 
@@ -71,6 +73,54 @@ describe("largestPool()", () => {
   });
 });
 
+describe("layers that keep different things", () => {
+  const nothing = { f32: 0, f16: 0 };
+  /** Four of states, then one of K and V, and so on: as hybrids have them. */
+  const mixed: ModelCosts = {
+    ...MODEL,
+    layerMemory: MODEL.layerBytes.map((_, layer) =>
+      layer % 5 < 4
+        ? { blockBytes: nothing, largestBlockBytes: nothing, stateBytes: 10 * MB }
+        : kvLayers(1, { f32: MB, f16: MB / 2 })[0]!
+    ),
+  };
+
+  test("blocks count where they are kept, states once", () => {
+    const costs = new StageCosts(mixed, { peers: [], numBlocks: 7 });
+    const f32 = { usesF16Kv: false };
+    expect(costs.blockBytes({ startLayer: 0, endLayer: 10, ...f32 })).toBe(2 * MB);
+    expect(costs.blockBytes({ startLayer: 0, endLayer: 10, usesF16Kv: true })).toBe(MB);
+    expect(costs.blockBytes({ startLayer: 5, endLayer: 9, ...f32 })).toBe(0);
+    const last = { startLayer: 3, endLayer: 10 };
+    expect(costs.fixedBytes(last)).toBe((700 + 50 + 50 + 40) * MB);
+    expect(costs.memoryBytes({ ...last, ...f32 })).toBe((840 + 2 * 7) * MB);
+  });
+
+  test("a stage without blocks limits the pool only where it has no room for itself", () => {
+    const first = stage([0, 4], { memoryBytes: (400 + 40 + 50 + 30) * MB });
+    const rest = stage([4, 10], { memoryBytes: (600 + 40 + 50 + 40 + 2 * 9) * MB });
+    expect(largestPool(mixed, [first, rest], BOUNDS)).toBe(9);
+    const less = { ...first, memoryBytes: first.memoryBytes - 1 };
+    expect(largestPool(mixed, [less, rest], BOUNDS)).toBe(0);
+  });
+
+  test("the largest buffer of any layer has to fit one binding", () => {
+    const layerMemory = [
+      layerMemoryCosts({ type: "state", columns: { state: 1 << 20, window: 12 } }, 5),
+      layerMemoryCosts({ type: "kv", numKvHeads: 2, headDim: 64 }, 5),
+      layerMemoryCosts({ type: "latent", latentDim: 512, ropeDim: 64 }, 5),
+    ];
+    expect(layerMemory.map(({ stateBytes }) => stateBytes)).toEqual([5 * (4 << 20) + 240, 0, 0]);
+    expect(layerMemory.map(({ blockBytes }) => blockBytes.f16)).toEqual([
+      ...[0, 2 * 16 * 2 * 64 * 2, 16 * 576 * 2],
+    ]);
+    const device = { usesF16Kv: true, maxBindingBytes: 16 * 576 * 2 * 30 + 1 };
+    expect(blocksInBinding({ layerMemory }, device)).toBe(30);
+    expect(blocksInBinding({ layerMemory }, { ...device, usesF16Kv: false })).toBe(15);
+    expect(blocksInBinding({ layerMemory: layerMemory.slice(0, 1) }, device)).toBe(Infinity);
+  });
+});
+
 test.each([
   ["SmolLM2-135M", { numKvHeads: 3, headDim: 64 }, { f16: 349_525, f32: 174_762 }],
   ["a 1B model", { numKvHeads: 8, headDim: 64 }, { f16: 131_072, f32: 65_536 }],
@@ -80,13 +130,10 @@ test.each([
     f32: 8_192,
   }],
 ])("what a binding of 128 MiB holds of %s", (_, shape, tokens) => {
-  const kvBlockBytes = {
-    f16: 2 * kvBytes({ ...shape, isF16: true }, 1),
-    f32: 2 * kvBytes({ ...shape, isF16: false }, 1),
-  };
+  const layerMemory = [layerMemoryCosts({ type: "kv", ...shape }, 0)];
   for (const type of ["f16", "f32"] as const) {
     const device = { usesF16Kv: type === "f16", maxBindingBytes: 128 * MIB };
-    const numBlocks = blocksInBinding({ kvBlockBytes }, device);
+    const numBlocks = blocksInBinding({ layerMemory }, device);
     expect(numBlocks).toBe(Math.floor(tokens[type] / 16));
     expect(kvBytes({ ...shape, isF16: type === "f16" }, numBlocks)).toBeLessThanOrEqual(128 * MIB);
   }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { placeEvenly } from "../../src/pipeline/place_evenly.ts";
+import { kvLayers } from "./layer_memory.ts";
 
 const peer = (id: string, readGBps = 1) => ({ id, readGBps, memoryBytes: 1, usesF16Kv: false });
 
@@ -7,7 +8,7 @@ function model(numLayers: number) {
   return {
     ...{ numLayers, layerBytes: Array(numLayers).fill(100), isTied: false },
     ...{ scratchBytes: 0, embeddingBytes: 100, headBytes: 100 },
-    kvBlockBytes: { f32: 0, f16: 0 },
+    layerMemory: kvLayers(numLayers, { f32: 0, f16: 0 }),
   };
 }
 

@@ -7,7 +7,8 @@ import {
   type PlacementOptions,
 } from "../../src/pipeline/placement.ts";
 import { type PlacedPeer, type Span, StageCosts } from "../../src/pipeline/stage_costs.ts";
-import type { ModelCosts } from "../../src/stage/model_costs.ts";
+import type { LayerMemoryCosts, ModelCosts } from "../../src/stage/model_costs.ts";
+import { kvLayers } from "./layer_memory.ts";
 
 const MB = 1e6;
 
@@ -30,7 +31,7 @@ describe("placeLayers()", () => {
       numLayers: 4,
       embeddingBytes: 20 * MB,
       headBytes: 20 * MB,
-      kvBlockBytes: { f32: MB, f16: MB / 2 },
+      layerMemory: kvLayers(4, { f32: MB, f16: MB / 2 }),
       scratchBytes: 3 * MB,
     });
     const memoryBytes = 2 * 11 * MB + 3 * MB + 20 * MB;
@@ -43,7 +44,7 @@ describe("placeLayers()", () => {
   });
 
   it("leaves room for the KV pool: twice as much where K and V are f32", () => {
-    const cached = model({ numLayers: 8, kvBlockBytes: { f32: 2 * MB, f16: MB } });
+    const cached = model({ numLayers: 8, layerMemory: kvLayers(8, { f32: 2 * MB, f16: MB }) });
     const peers = [
       peer("f16", { memoryBytes: 60 * MB, usesF16Kv: true }),
       peer("f32", { memoryBytes: 90 * MB }),
@@ -259,7 +260,7 @@ function model(
   return {
     numLayers,
     layerBytes: Array.from({ length: numLayers }, () => 10 * MB),
-    kvBlockBytes: { f32: 0, f16: 0 },
+    layerMemory: kvLayers(numLayers, { f32: 0, f16: 0 }),
     scratchBytes: 0,
     embeddingBytes: 0,
     headBytes: 0,
@@ -346,12 +347,26 @@ function models(
         list.map(() => size)
       )
       : fc.array(bytes, layers),
-    kvBlockBytes: fc.nat(10).map((bytes) => ({ f32: 2 * bytes, f16: bytes })),
+    memory: fc.array(memoryCosts(), { minLength: maxLayers, maxLength: maxLayers }),
     scratchBytes: fc.nat(50),
     embeddingBytes: fc.nat(300),
     headBytes: fc.nat(300),
     isTied: fc.boolean(),
-  }).map((model) => ({ ...model, numLayers: model.layerBytes.length }));
+  }).map(({ memory, ...model }) => {
+    const numLayers = model.layerBytes.length;
+    // Alike, or one kind and another.
+    const layerMemory = model.layerBytes.map((_, layer) => memory[isUniform ? 0 : layer]!);
+    return { ...model, numLayers, layerMemory };
+  });
+}
+
+/** A layer that keeps blocks, states, or nothing. */
+function memoryCosts(): fc.Arbitrary<LayerMemoryCosts> {
+  return fc.record({ bytes: fc.nat(10), stateBytes: fc.nat(20) }).map(({ bytes, stateBytes }) => ({
+    blockBytes: { f32: 2 * bytes, f16: bytes },
+    largestBlockBytes: { f32: 2 * bytes, f16: bytes },
+    stateBytes,
+  }));
 }
 
 function arbitraryPeer(id: string): fc.Arbitrary<PlacedPeer> {

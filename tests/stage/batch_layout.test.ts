@@ -51,7 +51,8 @@ describe("layoutBatch()", () => {
     const layout = layoutBatch({ stepId: 0, slices: [decode, prefill] }, LIMITS, PLAN);
     expect([...layout.decodeRows]).toEqual([0]);
     expect([...layout.tiles]).toEqual([1, 16, 0, 1, 17, 4, 16, 1]);
-    expect(layout.shape).toEqual({ numTokens: 21, numSamples: 2, numDecodeRows: 1, numTiles: 2 });
+    expect(layout.shape)
+      .toEqual({ numTokens: 21, numSamples: 2, numDecodeRows: 1, numTiles: 2, numSlices: 2 });
   });
 
   test("hands every token to the deterministic kernel where there are no tiles", () => {
@@ -66,6 +67,24 @@ describe("layoutBatch()", () => {
     expect([...layout.sampleRows]).toEqual(Array.from({ length: 21 }, (_, i) => i));
     expect(layout.sampled.map(({ firstRow, endRow }) => [firstRow, endRow]))
       .toEqual([[0, 1], [1, 21]]);
+  });
+
+  test("tells each slice's rows, start and slot, and lists moves of states by slot", () => {
+    const limits = { ...LIMITS, numSavedStates: 2 };
+    const slices = [
+      { ...decode, slot: 2, stateMoves: { restoreFrom: 0, saveTo: 1 } },
+      { ...prefill, slot: 1, stateMoves: { saveTo: 0 } },
+    ];
+    const layout = layoutBatch({ stepId: 0, slices }, limits, PLAN);
+    expect([...layout.slices]).toEqual([0, 1, decode.startPosition, 2, 1, 20, 0, 1]);
+    expect([...layout.stateRestores!]).toEqual([1, 0, 3, 2]);
+    expect([...layout.stateSaves!]).toEqual([2, 0, 2, 4, 1, 3]);
+    const still = layoutBatch({ stepId: 0, slices: [decode] }, limits, PLAN);
+    expect(still).toMatchObject({ stateRestores: null, stateSaves: null });
+    for (const stateMoves of [{ restoreFrom: 2 }, { saveTo: 2 }]) {
+      const stray = { stepId: 0, slices: [{ ...decode, stateMoves }] };
+      expect(() => layoutBatch(stray, limits, PLAN)).toThrow("saved state 2 is outside those of 2");
+    }
   });
 
   test("lists copied blocks, taken tokens by row and drawn tokens by slot", () => {

@@ -51,6 +51,20 @@ test("shards are opened by their index", async () => {
   expect(floats(await model.readTensor("model.norm.weight"))).toEqual([100, 101, 102, 103]);
 });
 
+test("the language model of a multimodal one has the names that it has alone", async () => {
+  for (const prefix of ["language_model.model.", "model.language_model."]) {
+    const names = [`${prefix}norm.weight`, "language_model.lm_head.weight", "vision.norm.weight"];
+    const model = await open({
+      "config.json": asBytes(JSON.stringify(CONFIG)),
+      "model.safetensors": safetensors(names),
+    });
+    const found = ["model.norm.weight", "lm_head.weight", "vision.norm.weight"];
+    expect([...model.tensors.keys()]).toEqual(found);
+    expect(floats(await model.readTensor("lm_head.weight"))).toEqual([4, 5, 6, 7]);
+    expect(model.tensors.get("model.norm.weight")!.name).toBe("model.norm.weight");
+  }
+});
+
 describe("openSafetensorsModel() refuses", () => {
   test("a folder without a configuration or weights", async () => {
     await expect(open({})).rejects.toThrow('Cannot read "folder": there is no "config.json"');
