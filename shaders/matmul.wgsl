@@ -44,6 +44,15 @@ var<workgroup> tile: array<Element4, TILE_SIZE>;
 var<workgroup> joined: array<vec4f, 8u * LANES>;            // [row][thread]: tokens
 #endif
 
+// f16 ends at 65504; an input beyond it, which some models have, must not become infinite.
+fn element4(v: vec4f) -> Element4 {
+#if TILE_F16
+  return Element4(clamp(v, vec4f(-65504.0), vec4f(65504.0)));
+#else
+  return v;
+#endif
+}
+
 #if SLICED
 // Sums of one slice on their way to the first; in the tile, where it can hold them, to stay within 16 KiB.
 fn put_sums(at: u32, sums: vec4f) {
@@ -109,8 +118,8 @@ fn matmul(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) 
     for (var i = 0u; i < LOADS; i++) {
       let line = lane + i * LANES;
       if (line < LINES) {
-        tile[slice * 2u * LINES + line] = Element4(held[i].lo);
-        tile[(slice * 2u + 1u) * LINES + line] = Element4(held[i].hi);
+        tile[slice * 2u * LINES + line] = element4(held[i].lo);
+        tile[(slice * 2u + 1u) * LINES + line] = element4(held[i].hi);
       }
     }
     workgroupBarrier();

@@ -234,6 +234,8 @@ export interface ModelConfig {
   readonly embeddingScale: number;
   /** Factor of the scores of attention, usually 1 / sqrt(headDim). */
   readonly attentionScale: number;
+  /** Logits are kept within (-logitCap, logitCap) by a tanh; null leaves them. */
+  readonly logitCap: number | null;
   /** What the MLP does with its gate; the names are Hugging Face's. */
   readonly activation: "silu" | "gelu_pytorch_tanh";
   readonly rope: RopeConfig;

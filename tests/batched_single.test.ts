@@ -153,7 +153,7 @@ function others(seed: number): Stream[] {
   });
 }
 
-describe.each(["llama", "qwen3", "deepseek-v3", "qwen3-next"])("%s", (name) => {
+describe.each(["llama", "deepseek-v3", "qwen3-next", "gpt-oss"])("%s", (name) => {
   const numSavedStates = savedStates(name);
   /** What of the prompt is computed in one piece where states are saved: whole blocks. */
   const numWhole = numSavedStates > 0 ? PROMPT.length - PROMPT.length % BLOCK_SIZE : null;

@@ -349,3 +349,11 @@ export function geluMulReference(gateUp: Float32Array, numCols: number): Expecte
   });
   return { values, bounds };
 }
+
+/** cap tanh(x / cap). */
+export function softcapReference(logits: Float32Array, cap: number): Expected {
+  const values = Float64Array.from(logits, (logit) => cap * Math.tanh(logit / cap));
+  // exp may be (3 + 2 |2x|) ulp off, where 2 / (exp(2x) + 1) still counts; the rest is absolute.
+  const bounds = values.map(() => 24 * ROUNDOFF * cap);
+  return { values, bounds };
+}

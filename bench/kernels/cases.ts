@@ -30,6 +30,7 @@ import { gateHeadsCases } from "./gate_heads.bench.ts";
 import { gatedNormCases } from "./gated_norm.bench.ts";
 import { splitGateCases } from "./split_gate.bench.ts";
 import { sortExpertsCases } from "./sort_experts.bench.ts";
+import { softcapCases } from "./softcap.bench.ts";
 
 /** The cases of every file of shaders/, by its stem. */
 export const KERNEL_CASES: Readonly<Record<string, CasesOf>> = {
@@ -53,6 +54,7 @@ export const KERNEL_CASES: Readonly<Record<string, CasesOf>> = {
   sort_experts: sortExpertsCases,
   expert_matmul: expertMatmulCases,
   combine_experts: combineExpertsCases,
+  softcap: softcapCases,
   sample: sampleCases,
   penalize: penalizeCases,
   copy_tokens: copyTokensCases,

@@ -54,6 +54,7 @@ export function readDenseConfig(config: ConfigReader, defaults: DenseDefaults): 
     hasUnitOffsetNorms: false,
     embeddingScale: 1,
     attentionScale: 1 / Math.sqrt(heads.headDim),
+    logitCap: null,
     activation,
     maxPositions: config.size("max_position_embeddings", {
       maximum: MAX_POSITIONS,

@@ -46,8 +46,8 @@ const SLIDING_PATTERN = 6;
 export function readGemma3Config(hf: HfConfig): ModelConfig {
   const config = new ConfigReader({ ...FIELDS, ...hf });
   const dense = readDenseConfig(config, DEFAULTS);
-  for (const field of ["attn_logit_softcapping", "final_logit_softcapping"]) {
-    if (config.has(field)) throw config.fail(field, "null: capped logits are not supported");
+  if (config.has("attn_logit_softcapping")) {
+    throw config.fail("attn_logit_softcapping", "null: capped scores are not supported");
   }
   if (config.flag("use_bidirectional_attention", false)) {
     throw config.fail("use_bidirectional_attention", "false");
@@ -62,6 +62,9 @@ export function readGemma3Config(hf: HfConfig): ModelConfig {
     hasUnitOffsetNorms: true,
     embeddingScale: Math.sqrt(dense.hiddenSize),
     attentionScale: 1 / Math.sqrt(config.positive("query_pre_attn_scalar", 256)),
+    logitCap: config.has("final_logit_softcapping")
+      ? config.positive("final_logit_softcapping")
+      : null,
     slidingRope: readRope(config, dense.headDim, {
       layerType: "sliding_attention",
       theta: LOCAL_THETA,

@@ -9,6 +9,7 @@ import { penalize } from "../kernels/penalize.ts";
 import { projection } from "../kernels/projection.ts";
 import { rmsNorm } from "../kernels/rms_norm.ts";
 import { sample } from "../kernels/sample.ts";
+import { softcap } from "../kernels/softcap.ts";
 import type { Architecture, BatchShape } from "../models/architecture.ts";
 import { stateBufferOf } from "../models/layer_memory.ts";
 import type { StageBuffers } from "./stage_buffers.ts";
@@ -119,6 +120,7 @@ function headDispatches(
       rowKind: "samples",
       numRows: numSamples,
     }),
+    ...(config.logitCap === null ? [] : [softcap(kernels, { ...call, cap: config.logitCap })]),
     ...(hasPenalties
       ? penalize(kernels, { ...call, rows: head.penaltyRows, entries: head.penaltyEntries })
       : []),

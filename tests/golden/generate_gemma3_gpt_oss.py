@@ -1,10 +1,11 @@
 """Makes the golden cases gemma3-* and gpt-oss-* with torch 2.15 and transformers 5.17.0.
 
-Run at the root of the project: python tests/golden/generate_gemma3_gpt_oss.py
+Run at the root of the project: python tests/golden/generate_gemma3_gpt_oss.py [case...]
 """
 
 import json
 import pathlib
+import sys
 
 import torch
 from safetensors.torch import save_file
@@ -49,7 +50,7 @@ CASES = {
         "model": Gemma3ForCausalLM,
         "config": {
             "model_type": "gemma3_text",
-            "vocab_size": 201,
+            "vocab_size": 256,
             "hidden_size": 44,
             "intermediate_size": 52,
             "num_hidden_layers": 3,
@@ -58,6 +59,7 @@ CASES = {
             "head_dim": 16,
             "query_pre_attn_scalar": 11,
             "attention_bias": True,
+            "final_logit_softcapping": 4.5,
             "tie_word_embeddings": False,
             "sliding_window": 5,
             "layer_types": ["full_attention", "sliding_attention", "sliding_attention"],
@@ -141,6 +143,8 @@ def make(name, case, seed):
 
 
 for name, case in CASES.items():
+    if name not in (sys.argv[1:] or CASES):
+        continue
     # A continuation that no rounding decides.
     for seed in range(1, 99):
         stored, golden, margin = make(name, case, seed)

@@ -2,9 +2,10 @@ import { describe, expect, test } from "vitest";
 import type { WeightFormat } from "../../src/core.ts";
 import { matmul } from "../../src/kernels/matmul.ts";
 import { openTestGpu } from "./gpu.ts";
-import { expectProjection } from "./projection_case.ts";
+import { expectProjection, runProjection } from "./projection_case.ts";
+import { Random } from "./random.ts";
 import { tileVariants } from "./variants.ts";
-import { ALL_FORMATS } from "./weights.ts";
+import { ALL_FORMATS, randomWeight } from "./weights.ts";
 
 const gpu = await openTestGpu();
 const { capabilities, device } = gpu.context;
@@ -42,6 +43,22 @@ describe.each(variants)("matmul with $name", ({ tuning }) => {
       await expectProjection(gpu, matmul, { tuning, parts, numCols, numTokens: 9 });
     },
   );
+
+  test("inputs beyond f16 stay finite", async () => {
+    const shape = { numCols: 101, parts: [{ format: "bf16", numRows: 5 }] } as const;
+    const { weight, values } = await randomWeight(gpu, new Random(1), shape);
+    const x = new Float32Array(9 * 101).fill(0);
+    x.set([1e6, 0, -3e38], 101);
+    const y = await runProjection(gpu, matmul, { weight, x, tuning });
+    const [most, least] = isF16 ? [65504, -65504] : [1e6, -3e38];
+    const expected = Array.from(
+      { length: 5 },
+      (_, row) => values[row * 101]! * most + values[row * 101 + 2]! * least,
+    );
+    expected.forEach((value, row) => {
+      expect(Math.abs(y[5 + row]! / value - 1)).toBeLessThan(2e-3);
+    });
+  });
 });
 
 describe("matmul", () => {

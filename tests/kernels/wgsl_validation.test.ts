@@ -37,6 +37,7 @@ import { deltaRule } from "../../src/kernels/delta_rule.ts";
 import { gateHeads } from "../../src/kernels/gate_heads.ts";
 import { gatedNorm } from "../../src/kernels/gated_norm.ts";
 import { splitGate } from "../../src/kernels/split_gate.ts";
+import { softcap } from "../../src/kernels/softcap.ts";
 import { defaultTuning, type Tuning } from "../../src/kernels/tuning.ts";
 import { planeBytes } from "../../src/formats/weight_format.ts";
 import { LINEAR_SHAPES } from "./linear_case.ts";
@@ -452,6 +453,11 @@ const CALLS: Readonly<Record<string, { calls: Calls; tunings?: readonly Partial<
           ...{ experts: buffer, pairs: buffer, tiles: buffer },
         })
       ),
+  },
+  softcap: {
+    calls: (kernels) => [
+      softcap(kernels, { logits: buffer, cap: 30, vocabSize: 262_144, numSamples: 2 }),
+    ],
   },
   silu_mul: {
     calls: (kernels) =>

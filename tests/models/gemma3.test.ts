@@ -24,6 +24,11 @@ describe("gemma3_text", () => {
     });
   });
 
+  test("caps logits where the file says so", () => {
+    expect(text({ final_logit_softcapping: 30 }).logitCap).toBe(30);
+    expect(text({ final_logit_softcapping: null }).logitCap).toBeNull();
+  });
+
   test("slides by pattern or by the list of layers", () => {
     const w = 4096;
     expect(text().slidingWindows).toEqual([w, w, w, w, w, null, w]);
@@ -61,7 +66,7 @@ describe("gemma3_text", () => {
 
   test.each([
     [{ hidden_activation: "silu" }, '"hidden_activation" must be "gelu_pytorch_tanh"'],
-    [{ final_logit_softcapping: 30 }, '"final_logit_softcapping" must be null'],
+    [{ final_logit_softcapping: 0 }, '"final_logit_softcapping" must be a number above 0'],
     [{ attn_logit_softcapping: 50 }, '"attn_logit_softcapping" must be null'],
     [{ use_bidirectional_attention: true }, '"use_bidirectional_attention" must be false'],
     [{ sliding_window: null }, '"sliding_window" must be an integer'],
