@@ -56,7 +56,7 @@ describe("selfTest()", () => {
       "let row = token_ids[token] - START_ROW",
       "let row = token_ids[token] - START_ROW + 1u",
     ],
-    ["rms_norm", "scale * weight[i]", "scale * weight[i] * 1.0001"],
+    ["rms_norm", "scale * factor(i)", "scale * factor(i) * 1.0001"],
     ["rms_norm", "i += WORKGROUP_SIZE", "i += 2u * WORKGROUP_SIZE"],
     ["matvec (q4_0)", "(q.lo - 8.0)", "(q.lo - 7.0)"],
     ["matvec (f32)", "row * COLS + k + i", "row * COLS + k"],
@@ -107,7 +107,7 @@ describe("selfTest() turns off", () => {
   });
 
   test("f16 that computes wrong", async () => {
-    const faulty = broken("Element4(held[i].hi)", "Element4()", "enable f16;");
+    const faulty = broken("element4(held[i].hi)", "Element4()", "enable f16;");
     const result = await selfTest(faulty, F16);
     expect(faulty.numFaults > 0).toBe(capabilities.hasF16);
     expect(result.context.capabilities.hasF16).toBe(false);
