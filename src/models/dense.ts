@@ -21,6 +21,7 @@ import { splitGate } from "../kernels/split_gate.ts";
 import { type LayerRun, type LayerTensors, operand } from "./architecture.ts";
 import { kvCacheOf } from "./layer_memory.ts";
 import { ropeOfLayer } from "./rope_angles.ts";
+import { normHidden } from "./norm_hidden.ts";
 
 /** Tensors of one layer. Q, K and V make one matrix, gate and up another. */
 export function denseLayerTensors(config: ModelConfig, layer: number): LayerTensors {
@@ -129,7 +130,7 @@ export function denseLayer(run: LayerRun): Dispatch[] {
 
 /** h += attention(norm(h)), with a norm of what is added where there are weights for it. */
 export function attentionBlock(run: LayerRun): Dispatch[] {
-  const { kernels, config, shape, batch, hidden } = run;
+  const { kernels, config, shape, batch } = run;
   const cache = kvCacheOf(run.cache);
   const { matrices, vectors } = run.weights;
   const { numTokens } = shape;
@@ -141,15 +142,7 @@ export function attentionBlock(run: LayerRun): Dispatch[] {
   const keyOffset = config.numHeads * config.headDim;
   const turn = ropeOfLayer(config, run.layer);
   return [
-    rmsNorm(kernels, {
-      weight: operand(vectors, "inputNorm"),
-      hasUnitOffset: config.hasUnitOffsetNorms,
-      eps: config.rmsNormEps,
-      x: hidden,
-      y: normed,
-      numCols: config.hiddenSize,
-      numRows: numTokens,
-    }),
+    normHidden(run, "inputNorm"),
     ...projection(kernels, {
       weight: operand(matrices, "qkv"),
       x: normed,
@@ -279,22 +272,14 @@ function attention(run: LayerRun, call: AttentionCall): Dispatch[] {
 
 /** h += mlp(norm(h)), with a norm of what is added where there are weights for it. */
 export function mlpBlock(run: LayerRun): Dispatch[] {
-  const { kernels, config, hidden, shape: { numTokens } } = run;
+  const { kernels, config, shape: { numTokens } } = run;
   const { matrices, vectors } = run.weights;
   const gate = config.activation === "silu" ? siluMul : geluMul;
   const normed = operand(run.scratch, "normed");
   const gateUp = operand(run.scratch, "gateUp");
   const gated = operand(run.scratch, "gated");
   return [
-    rmsNorm(kernels, {
-      weight: operand(vectors, "mlpNorm"),
-      hasUnitOffset: config.hasUnitOffsetNorms,
-      eps: config.rmsNormEps,
-      x: hidden,
-      y: normed,
-      numCols: config.hiddenSize,
-      numRows: numTokens,
-    }),
+    normHidden(run, "mlpNorm"),
     ...projection(kernels, {
       weight: operand(matrices, "gateUp"),
       x: normed,

@@ -12,10 +12,11 @@ import { latentQuery } from "../kernels/latent_query.ts";
 import { latentStore } from "../kernels/latent_store.ts";
 import { latentValue } from "../kernels/latent_value.ts";
 import { projection } from "../kernels/projection.ts";
-import { headNorm, rmsNorm } from "../kernels/rms_norm.ts";
+import { headNorm } from "../kernels/rms_norm.ts";
 import { type LayerRun, type LayerTensors, operand } from "./architecture.ts";
 import { tensorNames } from "./dense.ts";
 import { latentCacheOf, type LayerMemory } from "./layer_memory.ts";
+import { normHidden } from "./norm_hidden.ts";
 
 /** Of the norms within the block, whatever `rms_norm_eps` says. */
 const LATENT_NORM_EPS = 1e-6;
@@ -94,14 +95,7 @@ export function latentAttentionBlock(run: LayerRun): Dispatch[] {
   const { tokenRows, blockTables, maxBlocks } = batch;
   const heads = { ...sizes, numHeads, weight: operand(matrices, "keysValues") };
   return [
-    rmsNorm(kernels, {
-      weight: operand(vectors, "inputNorm"),
-      eps: config.rmsNormEps,
-      x: hidden,
-      y: normed,
-      numCols: config.hiddenSize,
-      numRows: numTokens,
-    }),
+    normHidden(run, "inputNorm"),
     ...queries(run),
     ...projection(kernels, {
       weight: operand(matrices, "latent"),

@@ -17,10 +17,10 @@ import {
   valueColumns,
 } from "../kernels/linear_shape.ts";
 import { projection } from "../kernels/projection.ts";
-import { rmsNorm } from "../kernels/rms_norm.ts";
 import { type LayerRun, type LayerTensors, operand } from "./architecture.ts";
 import { tensorNames } from "./dense.ts";
 import { type LayerMemory, stateBufferOf } from "./layer_memory.ts";
+import { normHidden } from "./norm_hidden.ts";
 
 /** The linear attention of a model that has some. */
 export function linearOf({ linear, modelType }: ModelConfig): LinearConfig {
@@ -99,15 +99,7 @@ export function linearBlock(run: LayerRun): Dispatch[] {
       numRows: numTokens,
     });
   return [
-    rmsNorm(kernels, {
-      weight: operand(vectors, "inputNorm"),
-      eps: config.rmsNormEps,
-      hasUnitOffset: config.hasUnitOffsetNorms,
-      x: hidden,
-      y: normed,
-      numCols: config.hiddenSize,
-      numRows: numTokens,
-    }),
+    normHidden(run, "inputNorm"),
     ...project("mixed", normed, projected),
     ...project("rates", normed, rates),
     causalConv(kernels, {

@@ -7,12 +7,12 @@
 import type { ModelConfig, MoeConfig } from "../core.ts";
 import type { Dispatch } from "../gpu/dispatch.ts";
 import { projection } from "../kernels/projection.ts";
-import { rmsNorm } from "../kernels/rms_norm.ts";
 import { route } from "../kernels/route.ts";
 import { siluMul } from "../kernels/silu_mul.ts";
 import { type LayerRun, type LayerTensors, type MatrixTensors, operand } from "./architecture.ts";
 import { tensorNames } from "./dense.ts";
 import { chosenExperts, expertScratch, moeOf } from "./experts.ts";
+import { normHidden } from "./norm_hidden.ts";
 
 /** What a family calls the modules of the block; all but `block` are within it. */
 export interface MoeNames {
@@ -113,7 +113,7 @@ export function moeScratch(config: ModelConfig): Record<string, number> {
 
 /** h += experts(norm(h)) + shared(norm(h)). */
 export function moeBlock(run: LayerRun): Dispatch[] {
-  const { kernels, config, hidden, scratch, shape: { numTokens } } = run;
+  const { kernels, config, scratch, shape: { numTokens } } = run;
   const { matrices, vectors } = run.weights;
   const moe = moeOf(config);
   const normed = operand(scratch, "normed");
@@ -123,15 +123,7 @@ export function moeBlock(run: LayerRun): Dispatch[] {
   // Rounded inputs would send tokens to other experts.
   const exact = { ...kernels, tuning: { ...kernels.tuning, useF16Tiles: false } };
   return [
-    rmsNorm(kernels, {
-      weight: operand(vectors, "mlpNorm"),
-      hasUnitOffset: config.hasUnitOffsetNorms,
-      eps: config.rmsNormEps,
-      x: hidden,
-      y: normed,
-      numCols: config.hiddenSize,
-      numRows: numTokens,
-    }),
+    normHidden(run, "mlpNorm"),
     ...projection(exact, {
       weight: operand(matrices, "router"),
       x: normed,
