@@ -7,7 +7,6 @@
 import type { HfConfig, LatentAttentionConfig, ModelConfig, RopeConfig } from "../core.ts";
 import type { Architecture } from "./architecture.ts";
 import { ConfigReader } from "./config_reader.ts";
-import { joinTensors, mlpBlock, mlpTensors } from "./dense.ts";
 import { type DenseDefaults, MAX_COLUMNS, readDenseConfig } from "./dense_config.ts";
 import {
   latentAttentionBlock,
@@ -15,6 +14,8 @@ import {
   latentAttentionTensors,
   latentMemory,
 } from "./latent_attention.ts";
+import { joinTensors } from "./layer_tensors.ts";
+import { mlpBlock, mlpTensors } from "./mlp_block.ts";
 import { MLP_EXPERTS, moeBlock, moeScratch, moeTensors } from "./moe.ts";
 import { yarnMscale } from "./rope_angles.ts";
 import { isSparse } from "./sparse.ts";

@@ -1,8 +1,9 @@
 import type { HfConfig, ModelConfig } from "../core.ts";
 import type { Architecture, LayerTensors } from "./architecture.ts";
 import { ConfigReader } from "./config_reader.ts";
-import { denseLayer, denseLayerTensors, denseScratchColumns, tensorNames } from "./dense.ts";
+import { denseLayer, denseLayerTensors, denseScratchColumns } from "./dense.ts";
 import { type DenseDefaults, readAttentionBiases, readDenseConfig } from "./dense_config.ts";
+import { tensorNames } from "./layer_tensors.ts";
 import { readRope } from "./rope_config.ts";
 import { readSlidingWindows } from "./sliding_windows.ts";
 

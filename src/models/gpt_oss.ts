@@ -1,15 +1,10 @@
 import type { HfConfig, ModelConfig } from "../core.ts";
 import type { Architecture, LayerTensors } from "./architecture.ts";
+import { attentionBlock, attentionScratch, attentionTensors } from "./attention_block.ts";
 import { ConfigReader } from "./config_reader.ts";
-import {
-  attentionBlock,
-  attentionScratch,
-  attentionTensors,
-  joinTensors,
-  tensorNames,
-} from "./dense.ts";
 import { type DenseDefaults, readAttentionBiases, readDenseConfig } from "./dense_config.ts";
 import { moeOf } from "./experts.ts";
+import { joinTensors, tensorNames } from "./layer_tensors.ts";
 import { moeBlock, moeScratch } from "./moe.ts";
 import { readExperts } from "./moe_config.ts";
 import { readSlidingWindows } from "./sliding_windows.ts";

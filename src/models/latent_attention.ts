@@ -14,8 +14,8 @@ import { latentValue } from "../kernels/latent_value.ts";
 import { projection } from "../kernels/projection.ts";
 import { headNorm } from "../kernels/rms_norm.ts";
 import { type LayerRun, type LayerTensors, operand } from "./architecture.ts";
-import { tensorNames } from "./dense.ts";
 import { latentCacheOf, type LayerMemory } from "./layer_memory.ts";
+import { tensorNames } from "./layer_tensors.ts";
 import { normHidden } from "./norm_hidden.ts";
 
 /** Of the norms within the block, whatever `rms_norm_eps` says. */

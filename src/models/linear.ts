@@ -18,8 +18,8 @@ import {
 } from "../kernels/linear_shape.ts";
 import { projection } from "../kernels/projection.ts";
 import { type LayerRun, type LayerTensors, operand } from "./architecture.ts";
-import { tensorNames } from "./dense.ts";
 import { type LayerMemory, stateBufferOf } from "./layer_memory.ts";
+import { tensorNames } from "./layer_tensors.ts";
 import { normHidden } from "./norm_hidden.ts";
 
 /** The linear attention of a model that has some. */

@@ -10,8 +10,8 @@ import { projection } from "../kernels/projection.ts";
 import { route } from "../kernels/route.ts";
 import { siluMul } from "../kernels/silu_mul.ts";
 import { type LayerRun, type LayerTensors, type MatrixTensors, operand } from "./architecture.ts";
-import { tensorNames } from "./dense.ts";
 import { chosenExperts, expertScratch, moeOf } from "./experts.ts";
+import { tensorNames } from "./layer_tensors.ts";
 import { normHidden } from "./norm_hidden.ts";
 
 /** What a family calls the modules of the block; all but `block` are within it. */

@@ -1,15 +1,17 @@
 import type { HfConfig, LinearConfig, ModelConfig } from "../core.ts";
 import { projectedColumns } from "../kernels/linear_shape.ts";
 import type { Architecture } from "./architecture.ts";
+import { attentionBlock, attentionTensors } from "./attention_block.ts";
 import { ConfigReader } from "./config_reader.ts";
-import { attentionBlock, attentionTensors, joinTensors, mlpBlock, mlpTensors } from "./dense.ts";
 import {
   type DenseDefaults,
   MAX_COLUMNS,
   readAttentionBiases,
   readDenseConfig,
 } from "./dense_config.ts";
+import { joinTensors } from "./layer_tensors.ts";
 import { isLinear, linearBlock, linearMemory, linearScratch, linearTensors } from "./linear.ts";
+import { mlpBlock, mlpTensors } from "./mlp_block.ts";
 import { MLP_EXPERTS, moeBlock, moeTensors } from "./moe.ts";
 import { readExperts } from "./moe_config.ts";
 import { readSparseLayers } from "./qwen3_moe.ts";

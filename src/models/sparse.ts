@@ -6,15 +6,10 @@
  */
 import type { ModelConfig } from "../core.ts";
 import type { Architecture } from "./architecture.ts";
-import {
-  attentionBlock,
-  attentionScratch,
-  attentionTensors,
-  denseLayerTensors,
-  denseScratchColumns,
-  joinTensors,
-  mlpBlock,
-} from "./dense.ts";
+import { attentionBlock, attentionScratch, attentionTensors } from "./attention_block.ts";
+import { denseLayerTensors, denseScratchColumns } from "./dense.ts";
+import { joinTensors } from "./layer_tensors.ts";
+import { mlpBlock } from "./mlp_block.ts";
 import { moeBlock, type MoeNames, moeScratch, moeTensors } from "./moe.ts";
 
 /** What an architecture says about its layers, by the names of its experts. */
