@@ -138,7 +138,10 @@ Examples:
 
   withGpuOptions(
     program.command("verify")
-      .description("Compare checkpoints with the logits and tokens stored beside them")
+      .description(
+        "Compare checkpoints with the logits and tokens stored beside them, which decide, and with " +
+          "the hidden states, which tell the layer that is wrong (not with --peers)",
+      )
       .requiredOption("--golden <dir>", "folder with a folder for each case")
       .addOption(
         option("--stages <n>", "stages to split the layers over", wholeNumber()).default(1),
@@ -149,7 +152,11 @@ Examples:
       )
       .option("--case <name...>", "only these cases")
       .addOption(
-        option("--tolerance <x>", "largest difference of a logit", decimal).default(2e-3),
+        option(
+          "--tolerance <x>",
+          "largest difference of a logit, and of a hidden state as a share of its token's size",
+          decimal,
+        ).default(2e-3),
       )
       .option("--json", "one JSON line for each case"),
   ).action(async (options) => {

@@ -23,6 +23,8 @@ export interface GoldenInput {
   /** f32 [inputIds.length, vocabSize]. */
   readonly logits: Float32Array;
   readonly greedy: readonly number[];
+  /** f32 [inputIds.length, hiddenSize] by the layer whose input they are; files may have none. */
+  readonly hidden: ReadonlyMap<number, Float32Array>;
 }
 
 /** The file beside config.json and model.safetensors. */
@@ -38,7 +40,7 @@ export async function openGoldenCase(store: Store, name: string): Promise<Golden
   return { source: await openSafetensorsModel(files, { name }), inputs };
 }
 
-/** `input_ids.N` i32, `logits.N` f32 and `greedy.N` i32, for N = 0, 1... */
+/** `input_ids.N` i32, `logits.N` f32, `greedy.N` i32 and, if any, `hidden.N.L` f32; N = 0, 1... */
 async function readInputs(store: Store): Promise<GoldenInput[]> {
   const file = await openStoreSource(store, GOLDEN_FILE);
   if (file === null) throw new Error(`There is no "${GOLDEN_FILE}" in the case's folder`);
@@ -53,10 +55,17 @@ async function readInputs(store: Store): Promise<GoldenInput[]> {
   };
   const inputs: GoldenInput[] = [];
   for (let n = 0; tensors.has(`logits.${n}`); n++) {
+    const hidden = new Map<number, Float32Array>();
+    for (const name of tensors.keys()) {
+      const [, input, layer] = /^hidden\.(\d+)\.(\d+)$/.exec(name) ?? [];
+      if (Number(input) !== n) continue;
+      hidden.set(Number(layer), new Float32Array(await read(name, "F32")));
+    }
     inputs.push({
       inputIds: [...new Int32Array(await read(`input_ids.${n}`, "I32"))],
       logits: new Float32Array(await read(`logits.${n}`, "F32")),
       greedy: [...new Int32Array(await read(`greedy.${n}`, "I32"))],
+      hidden,
     });
   }
   if (inputs.length === 0) throw new FormatError(GOLDEN_FILE, 'it has no "logits.0"');

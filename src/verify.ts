@@ -1,28 +1,45 @@
 /**
  * Compares a checkpoint's logits and greedy continuation with what another implementation stored
- * beside it in golden.safetensors.
+ * beside it in golden.safetensors, and its hidden states, which tell the layer that is wrong.
  *
  * @module
  */
-import { BLOCK_SIZE, DEFAULT_SAMPLING } from "./core.ts";
+import { BLOCK_SIZE, DEFAULT_SAMPLING, type Shard } from "./core.ts";
 import { Engine, type EnginePipeline } from "./engine.ts";
 import type { GoldenCase, GoldenInput } from "./golden.ts";
 import type { GpuContext } from "./gpu/context.ts";
 import type { Tuning } from "./kernels/tuning.ts";
+import { checkLayers, type Fault, largestDifference, promptBatch } from "./layer_check.ts";
 import { loadLocalPipeline } from "./local_pipeline.ts";
 import { largestStateBytes } from "./models/architecture.ts";
 import { architectureOf } from "./models/registry.ts";
 import type { Clock } from "./platform/platform.ts";
+import { LocalStage } from "./stage/local_stage.ts";
+import type { Stage } from "./stage/stage.ts";
 import type { StageLimits } from "./stage/stage_limits.ts";
 import type { ModelSource } from "./weights/model_source.ts";
 
 /** The outcome of one case. */
 export interface CaseReport {
   readonly case: string;
+  /**
+   * Logits are within the tolerance, and the greedy continuation is equal. Hidden states have no
+   * part in it: a model is what it answers, and other implementations may store other states; an
+   * error of a layer that matters is one of the logits, too.
+   */
   readonly ok: boolean;
   /** Largest difference of a logit, over all positions of all inputs; null if it did not run. */
   readonly maxAbsError: number | null;
   readonly greedyMatch: boolean;
+  /**
+   * Largest error of a hidden state, as a share of its token's size, over all of `hiddenErrors`;
+   * null where none were compared: none are stored, or the stages are on peers.
+   */
+  readonly maxHiddenError: number | null;
+  /** Entry L: that of the input of layer L, computed from the stored input of the layer before. */
+  readonly hiddenErrors: readonly (number | null)[] | null;
+  /** What computes otherwise from stored hidden states; null also where none were compared. */
+  readonly fault: Fault | null;
   readonly stages: number;
   /** Processes that the stages ran on; 0 for this one. */
   readonly peers: number;
@@ -41,6 +58,16 @@ export interface VerifyTarget {
   readonly numPeers: number;
   /** Loads a model, which stays the caller's. Throws when it cannot be run. */
   open(source: ModelSource, limits: StageLimits): Promise<VerifyPipeline>;
+  /** Loads one shard in this process, which stays the caller's; null where there is no GPU for it. */
+  readonly loadStage:
+    | ((source: ModelSource, options: ShardOptions) => Promise<Stage>)
+    | null;
+}
+
+/** What of a model to load. */
+interface ShardOptions {
+  readonly shard: Shard;
+  readonly limits: StageLimits;
 }
 
 /** One model, ready. */
@@ -67,12 +94,17 @@ export function localTarget({ context, tuning, numStages }: {
       });
       return { pipeline, vocabSize: config.vocabSize, close: () => pipeline.close() };
     },
+    loadStage: (source, options) => {
+      const architecture = architectureOf(source.hfConfig);
+      const config = architecture.readConfig(source.hfConfig);
+      return LocalStage.load({ ...{ context, tuning, architecture, config, source }, ...options });
+    },
   };
 }
 
 /**
- * Runs one case; a difference of a logit may be `tolerance`. Never throws: what goes wrong is in the
- * report.
+ * Runs one case; a difference of a logit may be `tolerance`, and so may one of a hidden state as a
+ * share of its token's size. Never throws: what goes wrong is in the report.
  */
 export async function verifyCase(
   name: string,
@@ -88,27 +120,27 @@ export async function verifyCase(
   try {
     const { source, inputs } = await open();
     try {
-      const { maxAbsError, greedyMatch, stages } = await compare(source, inputs, { target, clock });
+      const limits = limitsOf(source, inputs);
+      const outcome = await compare(source, inputs, { target, limits, clock });
       // A NaN compares as false, and so fails.
-      const ok = maxAbsError <= tolerance && greedyMatch;
-      return { ...base(), stages, ok, maxAbsError, greedyMatch };
+      const ok = outcome.maxAbsError <= tolerance && outcome.greedyMatch;
+      const layers = await compareLayers(source, inputs, { target, limits, tolerance });
+      return { ...base(), ok, ...outcome, ...layers };
     } finally {
       await source.close();
     }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const failed = { ok: false, maxAbsError: null, greedyMatch: false, error: message };
-    return { ...base(), stages: numStages, ...failed };
+    return { ...base(), stages: numStages, ...failed, ...NOT_COMPARED };
   }
 }
 
-async function compare(
-  source: ModelSource,
-  inputs: readonly GoldenInput[],
-  { target, clock }: { readonly target: VerifyTarget; readonly clock: Clock },
-): Promise<{ maxAbsError: number; greedyMatch: boolean; stages: number }> {
+const NOT_COMPARED = { maxHiddenError: null, hiddenErrors: null, fault: null };
+
+function limitsOf(source: ModelSource, inputs: readonly GoldenInput[]): StageLimits {
   const longest = Math.max(...inputs.map((i) => i.inputIds.length + i.greedy.length));
-  const limits = {
+  return {
     numBlocks: Math.ceil(longest / BLOCK_SIZE) + 1,
     maxModelLength: longest + 1,
     maxBatchTokens: longest,
@@ -116,6 +148,17 @@ async function compare(
     numSavedStates: keepsStates(source) ? 1 : 0,
     maxSamples: longest,
   };
+}
+
+async function compare(
+  source: ModelSource,
+  inputs: readonly GoldenInput[],
+  { target, limits, clock }: {
+    readonly target: VerifyTarget;
+    readonly limits: StageLimits;
+    readonly clock: Clock;
+  },
+): Promise<Pick<CaseReport, "greedyMatch" | "stages"> & { readonly maxAbsError: number }> {
   const { pipeline, vocabSize, close } = await target.open(source, limits);
   const { numStages: stages } = pipeline;
   const engine = new Engine({ pipeline, scheduler: limits, vocabSize, clock });
@@ -136,6 +179,26 @@ async function compare(
   }
 }
 
+/** Where this process has the GPU and the file the hidden states. */
+async function compareLayers(
+  source: ModelSource,
+  inputs: readonly GoldenInput[],
+  { target: { loadStage }, limits, tolerance }: {
+    readonly target: VerifyTarget;
+    readonly limits: StageLimits;
+    readonly tolerance: number;
+  },
+): Promise<Pick<CaseReport, "maxHiddenError" | "hiddenErrors" | "fault">> {
+  if (loadStage === null || inputs.every(({ hidden }) => hidden.size === 0)) return NOT_COMPARED;
+  const { errors: hiddenErrors, fault } = await checkLayers(inputs, {
+    config: architectureOf(source.hfConfig).readConfig(source.hfConfig),
+    tolerance,
+    loadStage: (shard) => loadStage(source, { shard, limits }),
+  });
+  const compared = hiddenErrors.filter((error) => error !== null);
+  return { maxHiddenError: Math.max(...compared), hiddenErrors, fault };
+}
+
 function keepsStates({ hfConfig }: ModelSource): boolean {
   const architecture = architectureOf(hfConfig);
   return largestStateBytes({ architecture, config: architecture.readConfig(hfConfig) }) > 0;
@@ -146,18 +209,7 @@ export async function logitsOf(
   pipeline: Pick<EnginePipeline, "forward">,
   inputIds: readonly number[],
 ): Promise<Float32Array> {
-  const numBlocks = Math.ceil(inputIds.length / BLOCK_SIZE);
-  const [output] = await pipeline.forward({
-    stepId: 0,
-    slices: [{
-      sequenceId: 0,
-      slot: 0,
-      startPosition: 0,
-      tokenIds: Uint32Array.from(inputIds),
-      blockTable: Uint32Array.from({ length: numBlocks }, (_, block) => block),
-      sample: { ...DEFAULT_SAMPLING, tokenIndex: 0, wantsLogits: true },
-    }],
-  });
+  const [output] = await pipeline.forward(promptBatch(inputIds));
   return output?.logits ?? new Float32Array(0);
 }
 
@@ -170,15 +222,4 @@ async function decodeGreedily(
   const sampling = { ...DEFAULT_SAMPLING, maxTokens: greedy.length };
   for await (const event of engine.generate(inputIds, sampling)) tokens.push(...event.tokenIds);
   return tokens;
-}
-
-function largestDifference(found: Float32Array, expected: Float32Array): number {
-  if (found.length !== expected.length) return Infinity;
-  let largest = 0;
-  for (let i = 0; i < expected.length; i++) {
-    const difference = Math.abs((found[i] ?? NaN) - (expected[i] ?? NaN));
-    if (!(difference <= largest)) largest = difference;
-    if (Number.isNaN(largest)) return NaN;
-  }
-  return largest;
 }

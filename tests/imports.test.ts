@@ -41,9 +41,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...["pipeline", "stage", "models", "kernels", "gpu", "weights", "core.ts"],
   ],
   "golden.ts": ["weights", "formats", "core.ts", "platform.ts types"],
+  "layer_check.ts": ["golden.ts types", "stage types", "core.ts"],
   "verify.ts": [
     ...[
       "golden.ts",
+      "layer_check.ts",
       "local_pipeline.ts",
       "engine.ts",
       "pipeline",

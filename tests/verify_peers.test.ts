@@ -27,6 +27,7 @@ for (const name of ["llama-rope3-tied", "qwen3"]) {
         verifyCase(name, { target, tolerance: TOLERANCE, clock: systemClock }, () => golden(name));
       const report = await check(mesh);
       expect(report).toMatchObject({ ok: true, greedyMatch: true, stages: 3, peers: 3 });
+      expect(report).toMatchObject({ maxHiddenError: null, hiddenErrors: null, fault: null });
       expect(report.adapter).toBe(context.capabilities.adapterName);
       expect(report.maxAbsError).toBe((await check(here)).maxAbsError);
     },

@@ -2,10 +2,11 @@ import { join } from "node:path";
 import { GOLDEN_FILE, openGoldenCase } from "../golden.ts";
 import { FileStore } from "../platform/file_store.ts";
 import { systemClock } from "../platform/system.ts";
-import { type CaseReport, localTarget, verifyCase, type VerifyTarget } from "../verify.ts";
+import { localTarget, verifyCase, type VerifyTarget } from "../verify.ts";
 import { type GpuFlags, openGpu } from "./gpu.ts";
 import { interruption } from "./interruption.ts";
 import { openVerifyMesh } from "./verify_mesh.ts";
+import { describeReport } from "./verify_report.ts";
 
 /** The flags of `verify`. */
 export interface VerifyFlags extends GpuFlags {
@@ -68,7 +69,7 @@ async function runCases(
     );
     if (isStopped()) return 130;
     hasFailed ||= !report.ok;
-    console.log(json ? JSON.stringify(report) : describe(report));
+    console.log(json ? JSON.stringify(report) : describeReport(report));
   }
   return hasFailed ? 1 : 0;
 }
@@ -90,15 +91,4 @@ async function entriesOf(path: string): Promise<Deno.DirEntry[]> {
   } catch (cause) {
     throw new Error(`Cannot read the folder "${path}" of --golden`, { cause });
   }
-}
-
-function describe(report: CaseReport): string {
-  const outcome = report.ok ? "ok    " : "FAILED";
-  return report.error !== undefined
-    ? `${outcome} ${report.case}: ${report.error}`
-    : `${outcome} ${report.case}: logits within ${report.maxAbsError?.toExponential(2)}, greedy ${
-      report.greedyMatch ? "equal" : "differs"
-    }, ${report.stages} stage(s) on ${report.adapter}${
-      report.peers === 0 ? "" : ` of ${report.peers} peer(s)`
-    }`;
 }

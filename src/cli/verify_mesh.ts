@@ -75,6 +75,7 @@ function verifyMesh(
     numStages: numPeers,
     numPeers,
     close,
+    loadStage: null,
     open: async (source, limits) => {
       const cluster = clusterFor(source, { mesh, numPeers, gpu, limits });
       const leave = () => {
