@@ -12,7 +12,7 @@ import type { Stage, StageOutput } from "./stage/stage.ts";
 export interface Fault {
   /** What is wrong. Nothing is stored between the last layer, the final norm and the head. */
   readonly where: "embedding" | "layer" | "last layer or head";
-  /** Null for the embedding. Where hidden states before it are not stored, the last layer of these. */
+  /** Null for the embedding. The last of several layers between which nothing is stored. */
   readonly layer: number | null;
   /** N of the file's `input_ids.N`. */
   readonly input: number;

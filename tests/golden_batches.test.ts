@@ -59,7 +59,7 @@ describe.each(CASES)("%s", (name) => {
       const pipeline = await pipelineOf(model, { cuts: [cut], isDeterministic: true });
       const logits = await prefill(pipeline, model.text, MAX_TOKENS);
       pipeline.close();
-      expect(bitsOf(logits), `cut at layer ${cut}`).toEqual(bitsOf(whole));
+      expect(numDifferent(logits, whole), `cut at layer ${cut}`).toBe(0);
     }
   });
 
@@ -70,7 +70,7 @@ describe.each(CASES)("%s", (name) => {
     for (const text of texts) expected.push(await prefill(alone, text, MAX_TOKENS));
     const { found, batches } = await runTogether(alone, texts, random);
     for (const [i, logits] of found.entries()) {
-      expect(bitsOf(logits), `sequence ${i}`).toEqual(bitsOf(expected[i]!));
+      expect(numDifferent(logits, expected[i]!), `sequence ${i}`).toBe(0);
     }
     const mixed = batches.filter(({ slices }) =>
       new Set(slices.map((slice) => slice.startPosition)).size > 1 &&
@@ -222,8 +222,12 @@ function joined(parts: readonly Float32Array[]): Float32Array {
   return all;
 }
 
-function bitsOf(values: Float32Array): Uint32Array {
-  return new Uint32Array(values.buffer, values.byteOffset, values.length);
+/** Logits whose bits differ. */
+function numDifferent(found: Float32Array, expected: Float32Array): number {
+  expect(found.length).toBe(expected.length);
+  const bits = new Uint32Array(expected.buffer, expected.byteOffset, expected.length);
+  return new Uint32Array(found.buffer, found.byteOffset, found.length)
+    .filter((word, i) => word !== bits[i]).length;
 }
 
 /** The largest difference of a logit of each of the MAX_TOKENS positions. */
