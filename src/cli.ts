@@ -74,7 +74,11 @@ export async function main(args: readonly string[]): Promise<number> {
       )
       .addOption(option("--max-model-length <n>", "longest prompt and output", wholeNumber(2)))
       .addOption(
-        option("--max-batch-tokens <n>", "most tokens in a step", wholeNumber(1, MAX_WORKGROUPS)),
+        option(
+          "--max-batch-tokens <n>",
+          "most tokens in a step (default: 512, or as 64 MiB allow)",
+          wholeNumber(1, MAX_WORKGROUPS),
+        ),
       )
       .addOption(option("--max-sequences <n>", "most sequences in a step", wholeNumber()))
       .addOption(

@@ -13,7 +13,6 @@ import type { ModelConfig } from "./core.ts";
 import { Engine } from "./engine.ts";
 import type { Mesh } from "./mesh/mesh.ts";
 import { readJson, readModelText } from "./model_text.ts";
-import { largestStateBytes } from "./models/architecture.ts";
 import { architectureOf } from "./models/registry.ts";
 import type { HiddenType } from "./pipeline/hidden_wire.ts";
 import { RateMeter } from "./pipeline/rate_meter.ts";
@@ -113,10 +112,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const architecture = architectureOf(source.hfConfig);
   const config = architecture.readConfig(source.hfConfig);
   const model = { architecture, config };
-  const { limits, pool } = capacityOf(config, {
-    ...options.limits,
-    stateBytes: largestStateBytes(model),
-  });
+  const { limits, pool } = capacityOf(model, options.limits);
   const cluster = new Cluster({
     ...{ mesh, name, version, limits, pool, clock, rng, ...placement },
     model: { name: source.name, vocabSize: config.vocabSize },

@@ -4,7 +4,9 @@
  * @module
  */
 import { BLOCK_SIZE, type ModelConfig } from "../core.ts";
+import { type Architecture, largestStateBytes } from "../models/architecture.ts";
 import { fixedPool, type PoolBounds } from "../pipeline/kv_pool.ts";
+import { bufferBytes } from "../stage/buffer_sizes.ts";
 import type { StageLimits } from "../stage/stage_limits.ts";
 
 /** How much runs at once. Counts of tokens, unless said otherwise. */
@@ -16,7 +18,8 @@ export interface CapacityOptions {
   readonly maxModelLength: number | null;
   /** KV cache, over all sequences; null takes what the devices have room for. */
   readonly kvTokens: number | null;
-  readonly maxBatchTokens: number;
+  /** Of a step; null takes 512, or as many as a stage has small buffers for. */
+  readonly maxBatchTokens: number | null;
   readonly maxSequences: number;
 }
 
@@ -24,9 +27,15 @@ export interface CapacityOptions {
 export const DEFAULT_CAPACITY: CapacityOptions = {
   maxModelLength: null,
   kvTokens: null,
-  maxBatchTokens: 512,
+  maxBatchTokens: null,
   maxSequences: 32,
 };
+
+/** A model as far as memory goes. */
+export interface CapacityModel {
+  readonly architecture: Pick<Architecture, "scratchColumns" | "layerMemory">;
+  readonly config: ModelConfig;
+}
 
 /** What a pipeline is held to. */
 export interface Capacity {
@@ -46,34 +55,51 @@ const MOST_SOFTWARE_TOKENS = 16_384;
 
 /** Saved states for each running sequence: its newest, and one that it shares or may go back to. */
 const STATES_EACH = 2;
+/** Tokens of a step where no number is chosen: large matrices get no faster with more. */
+const DEFAULT_BATCH_TOKENS = 512;
+/** Of these, full tiles of kernels. */
+const BATCH_TOKENS_STEP = 16;
+/** What the buffers of a stage may take then, beside weights and cache. */
+const BUFFER_BYTES = 64 << 20;
 /** A binding that every device has: WebGPU's own limit. */
 const LEAST_BINDING_BYTES = 128 << 20;
 
 /** The limits for a model: the cache holds at least one longest sequence if that is chosen. */
-export function capacityOf(
-  config: ModelConfig,
-  options: CapacityOptions & {
-    /** Largest buffer of a layer's state, for each sequence; 0 without linear attention. */
-    readonly stateBytes?: number;
-  },
-): Capacity {
-  const { maxBatchTokens, maxModelLength: chosenLength, kvTokens } = options;
+export function capacityOf(model: CapacityModel, options: CapacityOptions): Capacity {
+  const { maxModelLength: chosenLength, kvTokens } = options;
   // Every running sequence takes a token of each step.
-  const maxSequences = Math.min(options.maxSequences, maxBatchTokens);
+  const maxSequences = Math.min(options.maxSequences, options.maxBatchTokens ?? Infinity);
   const maxModelLength = Math.min(
-    chosenLength ?? config.maxPositions,
+    chosenLength ?? model.config.maxPositions,
     kvTokens ?? chosenLength ?? DEFAULT_LENGTH,
   );
+  const limits = {
+    ...{ maxModelLength, maxSequences, maxSamples: maxSequences },
+    numSavedStates: savedStates(maxSequences, largestStateBytes(model)),
+  };
   return {
     limits: {
-      ...{ maxModelLength, maxBatchTokens, maxSequences },
-      numSavedStates: savedStates(maxSequences, options.stateBytes ?? 0),
-      maxSamples: maxSequences,
+      ...limits,
+      maxBatchTokens: options.maxBatchTokens ?? affordableBatchTokens(model, limits),
     },
     pool: kvTokens === null
       ? automaticPool({ maxModelLength, maxSequences, isChosen: chosenLength !== null })
       : fixedPool(blocks(kvTokens), advice(kvTokens, "tokens of KV cache (--kv-tokens)")),
   };
+}
+
+/** The most tokens, up to the default, whose buffers are small on any stage: one each at least. */
+function affordableBatchTokens(
+  model: CapacityModel,
+  limits: Omit<Capacity["limits"], "maxBatchTokens">,
+): number {
+  let maxBatchTokens = Math.max(DEFAULT_BATCH_TOKENS, limits.maxSequences);
+  const isAffordable = (hasHead: boolean) =>
+    bufferBytes({ ...model, limits: { ...limits, maxBatchTokens }, hasHead }) <= BUFFER_BYTES;
+  while (maxBatchTokens > limits.maxSequences && !(isAffordable(false) && isAffordable(true))) {
+    maxBatchTokens = Math.max(limits.maxSequences, maxBatchTokens - BATCH_TOKENS_STEP);
+  }
+  return maxBatchTokens;
 }
 
 /** As many as are of use, and as one binding holds beside the states of running sequences. */

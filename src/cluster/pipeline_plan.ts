@@ -8,6 +8,7 @@ import {
 import type { PlaceLayers } from "../pipeline/place_evenly.ts";
 import type { PlacedStage } from "../pipeline/placement.ts";
 import type { PlacedPeer } from "../pipeline/stage_costs.ts";
+import { describeBinding } from "../stage/largest_buffer.ts";
 import type { ModelCosts } from "../stage/model_costs.ts";
 
 /** A peer that may hold layers. */
@@ -29,6 +30,8 @@ export interface Shortage {
   readonly missingBytes: number;
   /** One whose largest binding is too small for the pool, and what it would hold. */
   readonly narrow: { readonly name: string; readonly numBlocks: number } | null;
+  /** One whose largest binding is too small for any stage, and why. */
+  readonly unable: string | null;
 }
 
 /** A pool that has at least this share of the blocks it could have is kept: loading costs more. */
@@ -48,9 +51,13 @@ export function planPipeline(
     readonly previous: PipelinePlan;
   },
 ): PipelinePlan | Shortage {
+  const { largestBuffer } = costs;
+  const binds = ({ maxBindingBytes }: Candidate) => maxBindingBytes >= largestBuffer.sizeBytes;
+  const unable = candidates.find((candidate) => !binds(candidate));
   let numBlocks = pool.wantedBlocks;
   while (true) {
-    const holds = (candidate: Candidate) => blocksInBinding(costs, candidate) >= numBlocks;
+    const holds = (candidate: Candidate) =>
+      binds(candidate) && blocksInBinding(costs, candidate) >= numBlocks;
     const placement = place(costs, candidates.filter(holds), {
       numBlocks,
       previous: previous.stages,
@@ -62,7 +69,11 @@ export function planPipeline(
     }
     if (numBlocks <= pool.leastBlocks) {
       const { missingBytes } = placement;
-      return { missingBytes, narrow: narrowest(candidates, { costs, numBlocks }) };
+      return {
+        missingBytes,
+        narrow: narrowest(candidates, { costs, numBlocks }),
+        unable: unable ? describeBinding(largestBuffer, unable) : null,
+      };
     }
     numBlocks = Math.max(pool.leastBlocks, numBlocks >> 1);
   }
@@ -75,9 +86,10 @@ export function isSamePlacement(a: readonly PlacedStage[], b: readonly PlacedSta
 
 /** What is missing and how to mend it, for people. */
 export function describeShortage(
-  { missingBytes, narrow }: Shortage,
+  { missingBytes, narrow, unable }: Shortage,
   { advice }: Pick<PoolBounds, "advice">,
 ): string {
+  if (unable !== null) return unable;
   if (narrow !== null) {
     const limit = `A buffer of "${narrow.name}" binds ${countTokens(narrow.numBlocks)} of KV cache`;
     return `${limit} at most: ${advice ?? "peers with larger buffers are needed"}`;

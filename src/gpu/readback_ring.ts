@@ -23,6 +23,15 @@ export class ReadbackRing {
     this.#context = context;
   }
 
+  get allocatedBytes(): number {
+    return [...this.#all].reduce((total, buffer) => total + buffer.size, 0);
+  }
+
+  /** Allocates `count` places of `sizeBytes` before they are needed. Throws a GpuMemoryError. */
+  async prepare(count: number, sizeBytes: number): Promise<void> {
+    for (let i = 0; i < count; i++) this.#free.push(await this.#allocate(sizeBytes));
+  }
+
   /** Reserves a place for `sizeBytes` (a multiple of 4) from the start of `source`. */
   async reserve(source: GPUBuffer, sizeBytes: number): Promise<Readback> {
     const destination = this.#take(sizeBytes) ?? await this.#grow(sizeBytes);
@@ -56,6 +65,10 @@ export class ReadbackRing {
       this.#all.delete(small);
       small.destroy();
     }
+    return await this.#allocate(sizeBytes);
+  }
+
+  async #allocate(sizeBytes: number): Promise<GPUBuffer> {
     const buffer = await allocate(this.#context, {
       label: "readback",
       sizeBytes,

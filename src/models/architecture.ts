@@ -19,8 +19,11 @@ export interface Architecture {
   layerTensors(config: ModelConfig, layer: number): LayerTensors;
   /** What a layer keeps of the tokens it has seen: K and V of every head where left out. */
   layerMemory?(config: ModelConfig, layer: number): LayerMemory;
-  /** Columns of the f32 [tokens, columns] buffers that all layers share. */
-  scratchColumns(config: ModelConfig): Readonly<Record<string, number>>;
+  /**
+   * Columns of the f32 [tokens, columns] buffers between the kernels of each block. Blocks run one
+   * after the other, and all layers have the same buffers: what a block leaves in them is lost.
+   */
+  scratchColumns(config: ModelConfig): readonly Readonly<Record<string, number>>[];
   /** One decoder layer: `run.hidden` is read and replaced. */
   decoderLayer(run: LayerRun): Dispatch[];
 }

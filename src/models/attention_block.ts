@@ -48,7 +48,7 @@ export function attentionTensors(config: ModelConfig, layer: number): LayerTenso
   };
 }
 
-/** Those of the attention block; `normed` is for the block that follows, too. */
+/** Widths of the buffers between its kernels. */
 export function attentionScratch(config: ModelConfig): Record<string, number> {
   return {
     normed: config.hiddenSize,

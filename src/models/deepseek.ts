@@ -16,9 +16,9 @@ import {
 } from "./latent_attention.ts";
 import { joinTensors } from "./layer_tensors.ts";
 import { mlpBlock, mlpTensors } from "./mlp_block.ts";
-import { MLP_EXPERTS, moeBlock, moeScratch, moeTensors } from "./moe.ts";
+import { MLP_EXPERTS, moeBlock, moeTensors } from "./moe.ts";
 import { yarnMscale } from "./rope_angles.ts";
-import { isSparse } from "./sparse.ts";
+import { isSparse, sparseScratch } from "./sparse.ts";
 
 /** A workgroup holds the query of a head. */
 const MAX_LATENT_DIM = 2048;
@@ -35,13 +35,7 @@ export const deepseekLayers: Pick<
       isSparse(config, layer) ? moeTensors(config, layer, MLP_EXPERTS) : mlpTensors(config, layer),
     ),
   layerMemory: latentMemory,
-  scratchColumns: (config) => ({
-    ...latentAttentionScratch(config),
-    ...(config.moe?.isSparse.every((sparse) => sparse)
-      ? {}
-      : { gateUp: 2 * config.intermediateSize, gated: config.intermediateSize }),
-    ...(config.moe && moeScratch(config)),
-  }),
+  scratchColumns: (config) => [latentAttentionScratch(config), ...sparseScratch(config)],
   decoderLayer: (run) => [
     ...latentAttentionBlock(run),
     ...(isSparse(run.config, run.layer) ? moeBlock(run) : mlpBlock(run)),

@@ -17,7 +17,7 @@ export const gptOss: Architecture = {
   modelType: "gpt_oss",
   readConfig,
   layerTensors,
-  scratchColumns: (config) => ({ ...attentionScratch(config), ...moeScratch(config) }),
+  scratchColumns: (config) => [attentionScratch(config), moeScratch(config)],
   decoderLayer: (run) => [...attentionBlock(run), ...moeBlock(run)],
 };
 

@@ -66,17 +66,17 @@ export function latentAttentionTensors(config: ModelConfig, layer: number): Laye
   };
 }
 
-/** Widths of the buffers of the block; `normed` is for the block that follows, too. */
+/** Widths of the buffers of the block. */
 export function latentAttentionScratch(config: ModelConfig): Record<string, number> {
   const { numHeads, hiddenSize } = config;
   const { queryRank, latentDim, nopeDim, ropeDim, valueDim } = latentAttentionOf(config);
   return {
     normed: hiddenSize,
     ...(queryRank !== null && { queryDown: queryRank }),
-    query: numHeads * (nopeDim + ropeDim),
+    // Queries, and then what the heads attended to.
+    heads: numHeads * Math.max(nopeDim + ropeDim, valueDim),
     latent: latentDim + ropeDim,
     latentHeads: numHeads * (latentDim + ropeDim),
-    attended: numHeads * valueDim,
   };
 }
 
@@ -87,13 +87,12 @@ export function latentAttentionBlock(run: LayerRun): Dispatch[] {
   const cache = latentCacheOf(run.cache);
   const { scoreScale, ...sizes } = latentAttentionOf(config);
   const normed = operand(run.scratch, "normed");
-  const query = operand(run.scratch, "query");
+  const heads = operand(run.scratch, "heads");
   const latent = operand(run.scratch, "latent");
   const latentHeads = operand(run.scratch, "latentHeads");
-  const attended = operand(run.scratch, "attended");
   const { numHeads, rope: { isInterleaved } } = config;
   const { tokenRows, blockTables, maxBlocks } = batch;
-  const heads = { ...sizes, numHeads, weight: operand(matrices, "keysValues") };
+  const absorbed = { ...sizes, numHeads, weight: operand(matrices, "keysValues") };
   return [
     normHidden(run, "inputNorm"),
     ...queries(run),
@@ -115,11 +114,11 @@ export function latentAttentionBlock(run: LayerRun): Dispatch[] {
       numTokens,
     }),
     ...latentQuery(kernels, {
-      ...heads,
+      ...absorbed,
       tokenRows,
       angles,
       isInterleaved,
-      q: query,
+      q: heads,
       out: latentHeads,
       numTokens,
     }),
@@ -133,10 +132,10 @@ export function latentAttentionBlock(run: LayerRun): Dispatch[] {
       scale: scoreScale,
       numTokens,
     }),
-    ...latentValue(kernels, { ...heads, seen: latentHeads, y: attended, numTokens }),
+    ...latentValue(kernels, { ...absorbed, seen: latentHeads, y: heads, numTokens }),
     ...projection(kernels, {
       weight: operand(matrices, "output"),
-      x: attended,
+      x: heads,
       y: hidden,
       bias: vectors["outputBias"] ?? null,
       accumulate: true,
@@ -151,7 +150,7 @@ function queries(run: LayerRun): Dispatch[] {
   const { matrices, vectors } = run.weights;
   const { queryRank } = latentAttentionOf(config);
   const normed = operand(run.scratch, "normed");
-  const query = { weight: operand(matrices, "query"), y: operand(run.scratch, "query"), numRows };
+  const query = { weight: operand(matrices, "query"), y: operand(run.scratch, "heads"), numRows };
   if (queryRank === null) return projection(kernels, { ...query, x: normed });
   const down = operand(run.scratch, "queryDown");
   return [

@@ -37,6 +37,15 @@ export function mlpTensors(config: ModelConfig, layer: number): LayerTensors {
   };
 }
 
+/** Widths of the buffers between its kernels. */
+export function mlpScratch(config: ModelConfig): Record<string, number> {
+  return {
+    normed: config.hiddenSize,
+    gateUp: 2 * config.intermediateSize,
+    gated: config.intermediateSize,
+  };
+}
+
 /** h += mlp(norm(h)), with a norm of what is added where there are weights for it. */
 export function mlpBlock(run: LayerRun): Dispatch[] {
   const { kernels, config, shape: { numTokens } } = run;

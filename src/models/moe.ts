@@ -98,10 +98,11 @@ export function moeTensors(config: ModelConfig, layer: number, names: MoeNames):
   };
 }
 
-/** Widths of the buffers of the block, beside `normed`. */
+/** Widths of the buffers of the block. */
 export function moeScratch(config: ModelConfig): Record<string, number> {
   const { numExperts, numExpertsPerToken, shared } = moeOf(config);
   return {
+    normed: config.hiddenSize,
     routerLogits: numExperts,
     experts: numExpertsPerToken,
     expertWeights: numExpertsPerToken,

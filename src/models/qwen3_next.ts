@@ -1,7 +1,7 @@
 import type { HfConfig, LinearConfig, ModelConfig } from "../core.ts";
 import { projectedColumns } from "../kernels/linear_shape.ts";
 import type { Architecture } from "./architecture.ts";
-import { attentionBlock, attentionTensors } from "./attention_block.ts";
+import { attentionBlock, attentionScratch, attentionTensors } from "./attention_block.ts";
 import { ConfigReader } from "./config_reader.ts";
 import {
   type DenseDefaults,
@@ -15,7 +15,7 @@ import { mlpBlock, mlpTensors } from "./mlp_block.ts";
 import { MLP_EXPERTS, moeBlock, moeTensors } from "./moe.ts";
 import { readExperts } from "./moe_config.ts";
 import { readSparseLayers } from "./qwen3_moe.ts";
-import { isSparse, sparseLayers } from "./sparse.ts";
+import { isSparse, sparseScratch } from "./sparse.ts";
 
 const EXPERT_NAMES = { ...MLP_EXPERTS, shared: "shared_expert" };
 
@@ -35,11 +35,11 @@ export const qwen3Next: Architecture = {
     isLinear(config, layer)
       ? linearMemory(config)
       : { type: "kv", numKvHeads: config.numKvHeads, headDim: config.headDim },
-  scratchColumns: (config) =>
-    widest(
-      sparseLayers(EXPERT_NAMES).scratchColumns(config),
-      config.linear ? linearScratch(config) : {},
-    ),
+  scratchColumns: (config) => [
+    // The first block of a layer is either of the two.
+    widest(attentionScratch(config), config.linear ? linearScratch(config) : {}),
+    ...sparseScratch(config),
+  ],
   decoderLayer: (run) => [
     ...(isLinear(run.config, run.layer) ? linearBlock(run) : attentionBlock(run)),
     ...(isSparse(run.config, run.layer) ? moeBlock(run) : mlpBlock(run)),

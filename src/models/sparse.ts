@@ -7,9 +7,9 @@
 import type { ModelConfig } from "../core.ts";
 import type { Architecture } from "./architecture.ts";
 import { attentionBlock, attentionScratch, attentionTensors } from "./attention_block.ts";
-import { denseLayerTensors, denseScratchColumns } from "./dense.ts";
+import { denseLayerTensors } from "./dense.ts";
 import { joinTensors } from "./layer_tensors.ts";
-import { mlpBlock } from "./mlp_block.ts";
+import { mlpBlock, mlpScratch } from "./mlp_block.ts";
 import { moeBlock, type MoeNames, moeScratch, moeTensors } from "./moe.ts";
 
 /** What an architecture says about its layers, by the names of its experts. */
@@ -21,16 +21,21 @@ export function sparseLayers(
       isSparse(config, layer)
         ? joinTensors(attentionTensors(config, layer), moeTensors(config, layer, names))
         : denseLayerTensors(config, layer),
-    scratchColumns: (config) => ({
-      ...attentionScratch(config),
-      ...(config.moe?.isSparse.every((sparse) => sparse) ? {} : denseScratchColumns(config)),
-      ...(config.moe && moeScratch(config)),
-    }),
+    scratchColumns: (config) => [attentionScratch(config), ...sparseScratch(config)],
     decoderLayer: (run) => [
       ...attentionBlock(run),
       ...(isSparse(run.config, run.layer) ? moeBlock(run) : mlpBlock(run)),
     ],
   };
+}
+
+/** Widths of the buffers of each block that follows attention in some layer. */
+export function sparseScratch(config: ModelConfig): Record<string, number>[] {
+  const { moe } = config;
+  return [
+    ...(moe?.isSparse.every((sparse) => sparse) ? [] : [mlpScratch(config)]),
+    ...(moe ? [moeScratch(config)] : []),
+  ];
 }
 
 /** Whether a layer has experts. */

@@ -31,8 +31,9 @@ export class StageCosts {
   readonly #model: ModelCosts;
   readonly #peers: readonly PlacedPeer[];
   readonly #numBlocks: number;
-  /** Bytes of the layers before each one, [numLayers + 1]: weights, states, blocks. */
+  /** Bytes of the layers before each one, [numLayers + 1]: weights, those read, states, blocks. */
   readonly #bytesBefore: readonly number[];
+  readonly #readBytesBefore: readonly number[];
   readonly #stateBytesBefore: readonly number[];
   readonly #blockBytesBefore: { readonly [type in keyof ElementBytes]: readonly number[] };
 
@@ -46,6 +47,7 @@ export class StageCosts {
     this.#peers = peers;
     this.#numBlocks = numBlocks;
     this.#bytesBefore = sumsBefore(model.layerBytes);
+    this.#readBytesBefore = sumsBefore(model.layerReadBytes);
     this.#stateBytesBefore = sumsBefore(model.layerMemory.map(({ stateBytes }) => stateBytes));
     this.#blockBytesBefore = {
       f32: sumsBefore(model.layerMemory.map(({ blockBytes }) => blockBytes.f32)),
@@ -67,23 +69,25 @@ export class StageCosts {
   /** Memory that a stage needs beside its KV pool: weights, states and buffers. */
   fixedBytes(layers: Layers): number {
     const stateBytes = sumOf(this.#stateBytesBefore, layers.startLayer, layers.endLayer);
-    return this.weightBytes(layers) + stateBytes + this.#model.scratchBytes;
+    const { scratchBytes, lastScratchBytes } = this.#model;
+    const isLast = layers.endLayer === this.numLayers;
+    return this.weightBytes(layers) + stateBytes + (isLast ? lastScratchBytes : scratchBytes);
   }
 
-  /** Of it, the weights and, in the last stage, the buffers of sampling. */
+  /** Of it, the weights. */
   weightBytes({ startLayer, endLayer }: Layers): number {
     const { embeddingBytes, headBytes, isTied } = this.#model;
     const embedding = startLayer === 0 ? embeddingBytes : 0;
     const head = endLayer === this.numLayers ? headBytes : 0;
-    return this.#layerBytes(startLayer, endLayer) +
+    return sumOf(this.#bytesBefore, startLayer, endLayer) +
       (isTied ? Math.max(embedding, head) : embedding + head);
   }
 
-  /** Time to read all weights of a stage once: what a decode step takes, in ms. */
+  /** Time to read the weights of a stage for one token: what a decode step takes, in ms. */
   timeMs({ peer, startLayer, endLayer }: Span): number {
     const head = endLayer === this.numLayers ? this.#model.headBytes : 0;
     const bytesPerMs = (this.#peers[peer]?.readGBps ?? 0) * 1e6;
-    return (this.#layerBytes(startLayer, endLayer) + head) / bytesPerMs;
+    return (sumOf(this.#readBytesBefore, startLayer, endLayer) + head) / bytesPerMs;
   }
 
   /** The stage fits in the peer's memory and takes at most `limitMs`. */
@@ -108,14 +112,11 @@ export class StageCosts {
     return reached;
   }
 
-  /** Time that no placement can beat: all weights over the bandwidth of all peers, in ms. */
+  /** Time that no placement can beat: what one token reads over the bandwidth of all peers, in ms. */
   leastMs(): number {
     const gbps = this.#peers.reduce((sum, peer) => sum + peer.readGBps, 0);
-    return (this.#layerBytes(0, this.numLayers) + this.#model.headBytes) / (gbps * 1e6);
-  }
-
-  #layerBytes(startLayer: number, endLayer: number): number {
-    return sumOf(this.#bytesBefore, startLayer, endLayer);
+    const readBytes = sumOf(this.#readBytesBefore, 0, this.numLayers) + this.#model.headBytes;
+    return readBytes / (gbps * 1e6);
   }
 }
 

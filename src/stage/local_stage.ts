@@ -13,6 +13,7 @@ import { checkTensors } from "../models/check_tensors.ts";
 import { type Architecture, type BatchShape, largestStateBytes } from "../models/architecture.ts";
 import { type ModelSource, requireTensor } from "../weights/model_source.ts";
 import { type BatchLayout, layoutBatch } from "./batch_layout.ts";
+import { bufferSizes, NUM_READBACKS } from "./buffer_sizes.ts";
 import { DrawnSlots } from "./drawn_slots.ts";
 import type { Stage, StageOutput } from "./stage.ts";
 import { StageBuffers } from "./stage_buffers.ts";
@@ -59,7 +60,12 @@ export class LocalStage implements Stage {
 
   private constructor(
     options: LocalStageOptions,
-    parts: { loader: WeightLoader; weights: StageWeights; buffers: StageBuffers },
+    { ring, ...parts }: {
+      loader: WeightLoader;
+      weights: StageWeights;
+      buffers: StageBuffers;
+      ring: ReadbackRing;
+    },
   ) {
     const { context, tuning } = options;
     this.shard = options.shard;
@@ -67,7 +73,7 @@ export class LocalStage implements Stage {
     this.#options = options;
     this.#loader = parts.loader;
     this.#buffers = parts.buffers;
-    this.#ring = new ReadbackRing(context);
+    this.#ring = ring;
     const kernels = {
       programs: new ProgramCache(context, INCLUDES),
       capabilities: context.capabilities,
@@ -100,7 +106,10 @@ export class LocalStage implements Stage {
       limits,
       isF16Kv: tuning.useF16Kv,
     });
+    const ring = new ReadbackRing(context);
     try {
+      const { readback } = bufferSizes({ architecture, config, limits, hasHead: shard.hasHead });
+      await ring.prepare(NUM_READBACKS, readback);
       const weights = await loadStageWeights(loader, { architecture, config, shard });
       // Batches for a model without states move none.
       const numSavedStates = hasStates ? limits.numSavedStates : 0;
@@ -108,9 +117,11 @@ export class LocalStage implements Stage {
         loader,
         weights,
         buffers,
+        ring,
       });
     } catch (error) {
       loader.destroy();
+      ring.destroy();
       buffers.destroy();
       throw error;
     }
@@ -120,7 +131,7 @@ export class LocalStage implements Stage {
   get memory(): { readonly weightBytes: number; readonly bufferBytes: number } {
     return {
       weightBytes: this.#loader.allocatedBytes,
-      bufferBytes: this.#buffers.allocatedBytes,
+      bufferBytes: this.#buffers.allocatedBytes + this.#ring.allocatedBytes,
     };
   }
 

@@ -9,7 +9,8 @@ import {
 import { EMBEDDING_TENSOR, HEAD_TENSOR } from "../models/check_tensors.ts";
 import { type LayerMemory, layerMemoryBytes } from "../models/layer_memory.ts";
 import { type ModelSource, requireTensor } from "../weights/model_source.ts";
-import { bufferSizes, numStateSlots } from "./buffer_sizes.ts";
+import { bufferBytes, numStateSlots } from "./buffer_sizes.ts";
+import { type LargestBuffer, largestBuffer } from "./largest_buffer.ts";
 import type { StageLimits } from "./stage_limits.ts";
 import { type PartLimits, planParts } from "./weight_plan.ts";
 
@@ -18,12 +19,16 @@ export interface ModelCosts {
   readonly numLayers: number;
   /** Each layer's weights. */
   readonly layerBytes: readonly number[];
+  /** Of them, what one token reads: not those of experts that it has not chosen. */
+  readonly layerReadBytes: readonly number[];
   /** What each layer keeps of its sequences. */
   readonly layerMemory: readonly LayerMemoryCosts[];
-  /** Buffers of any stage beside weights and the memory of layers. */
+  /** Buffers of a stage beside weights and the memory of layers: of the last one, of any other. */
+  readonly lastScratchBytes: number;
   readonly scratchBytes: number;
+  readonly largestBuffer: LargestBuffer;
   readonly embeddingBytes: number;
-  /** Final norm, output matrix (a tied model's too) and the buffers of sampling. */
+  /** Final norm and output matrix (a tied model's too). */
   readonly headBytes: number;
   /** The head reuses the embedding's matrix where one peer holds both. */
   readonly isTied: boolean;
@@ -58,23 +63,28 @@ export function modelCosts({ source, architecture, config, limits }: {
   const { numLayers, hiddenSize, isTied } = config;
   const matrix = ({ names, groupRows, numTransposed }: MatrixLayout) =>
     matrixBytes(names.map((name) => requireTensor(source, name)), { groupRows, numTransposed });
+  const { numExperts = 1, numExpertsPerToken = 1 } = config.moe ?? {};
   const layers = Array.from({ length: numLayers }, (_, layer) => {
     const { matrices, vectors } = architecture.layerTensors(config, layer);
-    return sum(Object.values(matrices).map(matrix)) + sum(Object.values(vectors).map(vectorBytes));
+    const bytes = sum(Object.values(matrices).map(matrix)) +
+      sum(Object.values(vectors).map(vectorBytes));
+    const expertBytes = sum(Object.values(matrices).filter(isOfExperts).map(matrix));
+    const readBytes = bytes - expertBytes * (1 - numExpertsPerToken / numExperts);
+    const memory = layerMemoryOf({ architecture, config }, layer);
+    return { bytes, readBytes, memory: layerMemoryCosts(memory, numStateSlots(limits)) };
   });
-  const { step, scratch, batch, head } = bufferSizes({ architecture, config, limits });
-  const buffers = (sizes: Readonly<Record<string, number>>) =>
-    sum(Object.values(sizes).map(allocatedBytes));
+  const buffers = { architecture, config, limits };
   return {
     numLayers,
-    layerBytes: layers,
-    layerMemory: layers.map((_, layer) =>
-      layerMemoryCosts(layerMemoryOf({ architecture, config }, layer), numStateSlots(limits))
-    ),
-    scratchBytes: allocatedBytes(step) + buffers(scratch) + buffers(batch),
+    layerBytes: layers.map(({ bytes }) => bytes),
+    layerReadBytes: layers.map(({ readBytes }) => readBytes),
+    layerMemory: layers.map(({ memory }) => memory),
+    lastScratchBytes: bufferBytes({ ...buffers, hasHead: true }),
+    scratchBytes: bufferBytes({ ...buffers, hasHead: false }),
+    largestBuffer: largestBuffer({ ...buffers, hasHead: true }),
     embeddingBytes: matrix({ names: [EMBEDDING_TENSOR] }),
     headBytes: vectorBytes({ length: hiddenSize }) +
-      matrix({ names: [isTied ? EMBEDDING_TENSOR : HEAD_TENSOR] }) + buffers(head),
+      matrix({ names: [isTied ? EMBEDDING_TENSOR : HEAD_TENSOR] }),
     isTied,
   };
 }
@@ -98,6 +108,11 @@ function matrixBytes(
 ): number {
   const { parts } = planParts(tensors, { maxBytes: Number.MAX_SAFE_INTEGER, ...layout });
   return sum(parts.map(({ planes }) => allocatedBytes(sum(planes))));
+}
+
+/** Only experts have rows that stay together. */
+function isOfExperts({ groupRows }: MatrixLayout): boolean {
+  return groupRows !== undefined;
 }
 
 /** Vectors are widened to f32. */

@@ -2,7 +2,7 @@ import type { ModelConfig, Shard } from "../core.ts";
 import { GpuMemoryError } from "../gpu/context.ts";
 import { type Architecture, layerMemoryOf } from "../models/architecture.ts";
 import { layerMemoryBytes } from "../models/layer_memory.ts";
-import { bufferSizes, numStateSlots } from "./buffer_sizes.ts";
+import { bufferBytes, numStateSlots } from "./buffer_sizes.ts";
 import type { StageLimits } from "./stage_limits.ts";
 
 /** A shard takes more memory than its device may give. */
@@ -35,10 +35,8 @@ export function shardMemoryBytes({ tensors, architecture, config, shard, limits,
     const memory = layerMemoryOf({ architecture, config }, layer);
     keptBytes += sum(Object.values(layerMemoryBytes(memory, room)));
   }
-  const { scratch, batch, head } = bufferSizes({ architecture, config, limits });
   return sum(tensors.map(({ byteLength }) => byteLength)) + keptBytes +
-    sum(Object.values(scratch)) + sum(Object.values(batch)) +
-    (shard.hasHead ? sum(Object.values(head)) : 0);
+    bufferBytes({ architecture, config, limits, hasHead: shard.hasHead });
 }
 
 function sum(values: readonly number[]): number {

@@ -1,15 +1,22 @@
 import type { ModelConfig, Shard } from "../core.ts";
 import { BLOCK_SIZE } from "../core.ts";
-import { allocate, type BufferRole, destroyAll } from "../gpu/buffer.ts";
+import { allocate, type BufferRole, destroyAll, formatBytes } from "../gpu/buffer.ts";
 import type { GpuContext } from "../gpu/context.ts";
-import { type Architecture, type BatchBuffers, layerMemoryOf } from "../models/architecture.ts";
+import {
+  type Architecture,
+  type BatchBuffers,
+  layerMemoryOf,
+  operand,
+} from "../models/architecture.ts";
 import { type LayerCache, layerCache, layerMemoryBytes } from "../models/layer_memory.ts";
 import { ropeAngles } from "../models/rope_angles.ts";
 import type { BatchLayout } from "./batch_layout.ts";
 import { bufferSizes, numStateSlots } from "./buffer_sizes.ts";
+import { describeBinding, largestBuffer } from "./largest_buffer.ts";
+import type { ScratchPlan } from "./scratch_plan.ts";
 import type { StageLimits } from "./stage_limits.ts";
 
-/** Buffers of the last stage. */
+/** Buffers of the last stage; the first two are scratch of layers, too. */
 export interface HeadBuffers {
   readonly normed: GPUBuffer;
   /** f32 [samples, vocabSize]. */
@@ -59,8 +66,12 @@ export class StageBuffers {
     this.#context = context;
   }
 
-  /** Allocates all of them, or none: throws a GpuMemoryError. */
+  /**
+   * Allocates all of them, or none: throws a GpuMemoryError. Throws a RangeError before that where
+   * the limits make one larger than the device can bind.
+   */
   static async create(context: GpuContext, request: StageBuffersRequest): Promise<StageBuffers> {
+    requireBindings(context, request);
     const buffers = new StageBuffers(context);
     try {
       Object.assign(buffers, await buffers.#allocateAll(request));
@@ -112,12 +123,9 @@ export class StageBuffers {
 
   async #allocateAll(request: StageBuffersRequest) {
     const { config, shard, limits } = request;
-    const sizes = bufferSizes(request);
+    const sizes = bufferSizes({ ...request, hasHead: shard.hasHead });
     const { batch, head } = sizes;
-    const scratch: Record<string, GPUBuffer> = {};
-    for (const [name, sizeBytes] of Object.entries(sizes.scratch)) {
-      scratch[name] = await this.#allocate(name, sizeBytes);
-    }
+    const scratch = await this.#allocateScratch(sizes.scratch);
     const angles = await this.#allocate("angles", batch.angles);
     this.write(angles, ropeAngles(config.rope, limits.maxModelLength));
     const slidingAngles = batch.slidingAngles === undefined
@@ -148,8 +156,8 @@ export class StageBuffers {
       caches: await this.#allocateCaches(request),
       head: shard.hasHead
         ? {
-          normed: await this.#allocate("head input", head.normed),
-          logits: await this.#allocate("logits", head.logits),
+          normed: operand(scratch, "headInput"),
+          logits: operand(scratch, "logits"),
           sampleParams: await this.#allocate("sample params", head.sampleParams),
           penaltyRows: await this.#allocate("penalty rows", head.penaltyRows),
           penaltyEntries: await this.#allocate("penalty entries", head.penaltyEntries),
@@ -162,6 +170,17 @@ export class StageBuffers {
     };
   }
 
+  async #allocateScratch({ sizes, places }: ScratchPlan): Promise<Record<string, GPUBuffer>> {
+    const names = Object.keys(places);
+    const scratch: Record<string, GPUBuffer> = {};
+    for (const [index, sizeBytes] of sizes.entries()) {
+      const sharing = names.filter((name) => places[name] === index);
+      const buffer = await this.#allocate(sharing.join(" or "), sizeBytes);
+      for (const name of sharing) scratch[name] = buffer;
+    }
+    return scratch;
+  }
+
   async #allocateCaches(request: StageBuffersRequest): Promise<Map<number, LayerCache>> {
     const { architecture, config, shard, limits, isF16Kv } = request;
     const { numBlocks } = limits;
@@ -171,6 +190,7 @@ export class StageBuffers {
       const memory = layerMemoryOf({ architecture, config }, layer);
       const buffers: Record<string, GPUBuffer> = {};
       for (const [name, sizeBytes] of Object.entries(layerMemoryBytes(memory, room))) {
+        requirePool(this.#context, { name, sizeBytes });
         buffers[name] = await this.#allocate(`${name} of layer ${layer}`, sizeBytes);
       }
       caches.set(layer, layerCache(memory, buffers, room));
@@ -184,4 +204,23 @@ export class StageBuffers {
     this.#all.push(buffer);
     return buffer;
   }
+}
+
+function requireBindings({ capabilities }: GpuContext, request: StageBuffersRequest): void {
+  const { adapterName: name, maxBindingBytes } = capabilities;
+  const largest = largestBuffer({ ...request, hasHead: request.shard.hasHead });
+  if (largest.sizeBytes <= maxBindingBytes) return;
+  throw new RangeError(describeBinding(largest, { name, maxBindingBytes }));
+}
+
+/** Coordinators give no such pool. */
+function requirePool(
+  { capabilities: { maxBindingBytes } }: GpuContext,
+  { name, sizeBytes }: { readonly name: string; readonly sizeBytes: number },
+): void {
+  if (sizeBytes <= maxBindingBytes) return;
+  throw new RangeError(
+    `The ${name} of a layer take ${formatBytes(sizeBytes)}, and the adapter binds ` +
+      `${formatBytes(maxBindingBytes)}: use a smaller KV cache (--kv-tokens)`,
+  );
 }

@@ -28,6 +28,8 @@ export interface PartLimits {
   readonly numTransposed?: number | undefined;
 }
 
+const SMALLER_WEIGHTS = "use a model in a smaller format, or an adapter that binds more";
+
 /**
  * Lays tensors [rows, numCols] under each other. Neighbours of one format share a buffer, and no
  * buffer passes `maxBytes`. Throws a RangeError when the tensors do not fit together.
@@ -54,7 +56,9 @@ export function planParts(
     else if (sum(piece.planes) <= maxBytes) parts.push({ ...piece, startRow });
     else {
       const names = piece.ranges.map(({ tensor }) => tensor.name).join('", "');
-      throw new RangeError(`Tensors "${names}" exceed the adapter's largest binding`);
+      throw new RangeError(
+        `Tensors "${names}" exceed the adapter's largest binding: ${SMALLER_WEIGHTS}`,
+      );
     }
     startRow += piece.numRows;
   }
@@ -84,7 +88,9 @@ function rowRanges(tensor: TensorEntry, numCols: number, maxBytes: number): RowR
   const bytesPerPair = sum(planeBytes(tensor.format, 2, numCols));
   const step = 2 * Math.floor(maxBytes / bytesPerPair);
   if (step === 0) {
-    throw new RangeError(`A row of "${tensor.name}" exceeds the adapter's largest binding`);
+    throw new RangeError(
+      `A row of "${tensor.name}" exceeds the adapter's largest binding: ${SMALLER_WEIGHTS}`,
+    );
   }
   return Array.from({ length: Math.ceil(numRows / step) }, (_, i) => ({
     tensor,

@@ -1,9 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { capacityOf, DEFAULT_CAPACITY } from "../../src/cluster/capacity.ts";
-import type { ModelConfig } from "../../src/core.ts";
+import type { HfConfig } from "../../src/core.ts";
+import { llama } from "../../src/models/llama.ts";
+import { bufferBytes } from "../../src/stage/buffer_sizes.ts";
+import { read } from "../models/configs.ts";
 
 function of(maxPositions: number, options: Partial<typeof DEFAULT_CAPACITY> = {}) {
-  return capacityOf({ maxPositions } as ModelConfig, { ...DEFAULT_CAPACITY, ...options });
+  const config = read("llama", { max_position_embeddings: maxPositions });
+  return capacityOf({ architecture: llama, config }, { ...DEFAULT_CAPACITY, ...options });
 }
 
 describe("capacityOf() with a cache of no given size", () => {
@@ -35,8 +39,9 @@ describe("capacityOf() with a cache of no given size", () => {
 
 describe("capacityOf() with linear attention", () => {
   function savedStates(stateBytes: number, maxSequences = 32): number {
-    const options = { ...DEFAULT_CAPACITY, maxSequences, stateBytes };
-    return capacityOf({ maxPositions: 4_096 } as ModelConfig, options).limits.numSavedStates;
+    const layerMemory = () => ({ type: "state", columns: { state: stateBytes / 4 } }) as const;
+    const model = { architecture: { ...llama, layerMemory }, config: read("llama") };
+    return capacityOf(model, { ...DEFAULT_CAPACITY, maxSequences }).limits.numSavedStates;
   }
 
   test("saves two states for each sequence, no more than a binding holds, at least one", () => {
@@ -62,6 +67,44 @@ describe("capacityOf() with a cache of a given size", () => {
     });
     expect(of(2_048, { kvTokens: 100_000 }).limits.maxModelLength).toBe(2_048);
     expect(of(2_048, { kvTokens: 1_000, maxModelLength: 500 }).limits.maxModelLength).toBe(500);
+  });
+});
+
+describe("capacityOf() with steps of no given size", () => {
+  function tokens(hf: HfConfig, options: Partial<typeof DEFAULT_CAPACITY> = {}) {
+    const model = { architecture: llama, config: read("llama", hf) };
+    const { limits } = capacityOf(model, { ...DEFAULT_CAPACITY, ...options });
+    const bytes = (maxBatchTokens: number) =>
+      Math.max(
+        ...[true, false].map((hasHead) =>
+          bufferBytes({ ...model, limits: { ...limits, maxBatchTokens }, hasHead })
+        ),
+      );
+    return { maxBatchTokens: limits.maxBatchTokens, bytes };
+  }
+
+  test("takes 512 tokens where the buffers of a stage are small", () => {
+    expect(tokens({}).maxBatchTokens).toBe(512);
+  });
+
+  test("takes the most, by 16, whose buffers have 64 MiB, with a head or without", () => {
+    for (
+      const hf of [{ intermediate_size: 30_000 }, {
+        vocab_size: 400_000,
+        intermediate_size: 12_000,
+      }]
+    ) {
+      const { maxBatchTokens, bytes } = tokens(hf);
+      expect(maxBatchTokens).toBeLessThan(512);
+      expect(bytes(maxBatchTokens)).toBeLessThanOrEqual(64 << 20);
+      expect(bytes(maxBatchTokens + 16)).toBeGreaterThan(64 << 20);
+    }
+  });
+
+  test("takes one for each running sequence, whatever that needs, and any number that is chosen", () => {
+    expect(tokens({ intermediate_size: 300_000 }).maxBatchTokens).toBe(32);
+    expect(tokens({}, { maxSequences: 600 }).maxBatchTokens).toBe(600);
+    expect(tokens({ intermediate_size: 30_000 }, { maxBatchTokens: 512 }).maxBatchTokens).toBe(512);
   });
 });
 

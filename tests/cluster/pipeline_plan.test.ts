@@ -22,7 +22,9 @@ const COSTS: ModelCosts = {
   numLayers: 10,
   layerBytes: Array(10).fill(100 * MB),
   layerMemory: kvLayers(10, { f32: MB, f16: MB / 2 }),
-  ...{ scratchBytes: 0, embeddingBytes: 0, headBytes: 0, isTied: false },
+  layerReadBytes: Array(10).fill(100 * MB),
+  ...{ lastScratchBytes: 0, scratchBytes: 0, embeddingBytes: 0, headBytes: 0, isTied: false },
+  largestBuffer: { what: "logits", sizeBytes: MB, advice: "use fewer sequences" },
 };
 
 const POOL: PoolBounds = {
@@ -84,7 +86,9 @@ describe("planPipeline()", () => {
   });
 
   test("too little for the least pool is said in bytes of that pool", () => {
-    expect(plan([candidate("a", 830 * MB)])).toEqual({ missingBytes: 3 * 104 * MB, narrow: null });
+    expect(plan([candidate("a", 830 * MB)])).toEqual({
+      ...{ missingBytes: 3 * 104 * MB, narrow: null, unable: null },
+    });
     expect(planned([candidate("a", 830 * MB), candidate("b", 3 * 104 * MB)]).numBlocks).toBe(4);
   });
 
@@ -95,7 +99,9 @@ describe("planPipeline()", () => {
     expect(planned([software], { pool: fixedPool(100) }).numBlocks).toBe(100);
     expect(planned([software]).numBlocks).toBe(64);
     const tooMuch = plan([large], { pool: fixedPool(1_000, "use less than 16,000 tokens") });
-    expect(tooMuch).toEqual({ missingBytes: 6 * 1_100 * MB, narrow: null });
+    expect(tooMuch).toEqual({
+      ...{ missingBytes: 6 * 1_100 * MB, narrow: null, unable: null },
+    });
     if ("stages" in tooMuch) throw new Error("That does not fit");
     expect(describeShortage(tooMuch, { advice: "use less than 16,000 tokens" })).toBe(
       "The peers lend too little memory: 6.60 GB more are needed, or use less than 16,000 tokens",
@@ -109,6 +115,7 @@ describe("planPipeline()", () => {
     expect(made).toEqual({
       missingBytes: 10 * 141 * MB,
       narrow: { name: "narrow", numBlocks: 40 },
+      unable: null,
     });
     if ("stages" in made) throw new Error("That does not fit");
     expect(describeShortage(made, { advice: "use less than 656 tokens" })).toBe(
@@ -116,6 +123,18 @@ describe("planPipeline()", () => {
     );
     const wide = candidate("wide", 5_000 * MB, { readGBps: 1 });
     expect(layersOf(planned([narrow, wide], { pool: fixedPool(41) }))).toEqual({ wide: 10 });
+  });
+
+  test("takes peers that bind every buffer of a step, or says which it is and how to shrink it", () => {
+    const unable = candidate("unable", 5_000 * MB, { maxBindingBytes: 1_000_000 - 1 });
+    const made = plan([unable]);
+    if ("stages" in made) throw new Error("That does not fit");
+    expect(describeShortage(made, { advice: "use less than 656 tokens" })).toBe(
+      'A buffer of "unable" binds 976.56 KiB at most, and logits take 976.56 KiB: ' +
+        "use fewer sequences",
+    );
+    const wide = candidate("wide", 5_000 * MB, { readGBps: 1 });
+    expect(layersOf(planned([unable, wide]))).toEqual({ wide: 10 });
   });
 
   test("is not for ways of placing that ask nobody for room", () => {

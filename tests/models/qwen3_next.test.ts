@@ -41,7 +41,7 @@ describe("layers are linear", () => {
     const config = read(TYPE, { full_attention_interval: 1 });
     expect(config.linear).toBe(null);
     expect(largestStateBytes({ architecture: qwen3Next, config })).toBe(0);
-    expect(qwen3Next.scratchColumns(config)).not.toHaveProperty("deltaGates");
+    expect(qwen3Next.scratchColumns(config)[0]).not.toHaveProperty("deltaGates");
   });
 });
 

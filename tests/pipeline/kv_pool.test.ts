@@ -19,7 +19,10 @@ const MODEL: ModelCosts = {
   numLayers: 10,
   layerBytes: Array(10).fill(100 * MB),
   layerMemory: kvLayers(10, { f32: MB, f16: MB / 2 }),
-  ...{ scratchBytes: 50 * MB, embeddingBytes: 30 * MB, headBytes: 40 * MB, isTied: false },
+  layerReadBytes: Array(10).fill(100 * MB),
+  ...{ scratchBytes: 50 * MB, lastScratchBytes: 50 * MB, isTied: false },
+  ...{ embeddingBytes: 30 * MB, headBytes: 40 * MB },
+  largestBuffer: { what: "logits", sizeBytes: MB, advice: "use fewer sequences" },
 };
 
 const BOUNDS: PoolBounds = {

@@ -7,7 +7,9 @@ const peer = (id: string, readGBps = 1) => ({ id, readGBps, memoryBytes: 1, uses
 function model(numLayers: number) {
   return {
     ...{ numLayers, layerBytes: Array(numLayers).fill(100), isTied: false },
-    ...{ scratchBytes: 0, embeddingBytes: 100, headBytes: 100 },
+    layerReadBytes: Array(numLayers).fill(100),
+    ...{ scratchBytes: 0, lastScratchBytes: 0, embeddingBytes: 100, headBytes: 100 },
+    largestBuffer: { what: "logits", sizeBytes: 1, advice: "use fewer sequences" },
     layerMemory: kvLayers(numLayers, { f32: 0, f16: 0 }),
   };
 }

@@ -78,6 +78,19 @@ describe("placeLayers()", () => {
     ]);
   });
 
+  it("goes by what a token reads of a layer, and by all of it where memory is short", () => {
+    // The first two layers have experts, of which a token reads a tenth.
+    const layerBytes = [100 * MB, 100 * MB, 20 * MB, 20 * MB];
+    const layerReadBytes = [10 * MB, 10 * MB, 20 * MB, 20 * MB];
+    const sparse = { ...model({ numLayers: 4, layerBytes }), layerReadBytes };
+    const roomy = [peer("a"), peer("b")];
+    expect(layersOf(place(sparse, roomy))).toEqual({ a: 3, b: 1 });
+    const { slowestMs } = placed(place(sparse, [peer("a", { readGBps: 1 })]));
+    expect(slowestMs).toBeCloseTo(60, 6);
+    const tight = [peer("a", { memoryBytes: 210 * MB }), peer("b", { memoryBytes: 210 * MB })];
+    expect(layersOf(place(sparse, tight))).toEqual({ a: 2, b: 2 });
+  });
+
   it("leaves out peers that would not make the slowest stage faster", () => {
     const peers = ["a", "b", "c"].map((id) => peer(id));
     expect(layersOf(place(model({ numLayers: 1 }), peers))).toEqual({ a: 1 });
@@ -260,8 +273,11 @@ function model(
   return {
     numLayers,
     layerBytes: Array.from({ length: numLayers }, () => 10 * MB),
+    layerReadBytes: rest.layerBytes ?? Array.from({ length: numLayers }, () => 10 * MB),
     layerMemory: kvLayers(numLayers, { f32: 0, f16: 0 }),
     scratchBytes: 0,
+    lastScratchBytes: rest.scratchBytes ?? 0,
+    largestBuffer: LOGITS,
     embeddingBytes: 0,
     headBytes: 0,
     isTied: false,
@@ -269,12 +285,18 @@ function model(
   };
 }
 
+const LOGITS = { what: "logits", sizeBytes: 1, advice: "use fewer sequences" };
+
 function peer(id: string, rest: Partial<PlacedPeer> = {}): PlacedPeer {
   return { id, memoryBytes: 1000 * MB, readGBps: 100, usesF16Kv: false, ...rest };
 }
 
 function stagesOf(placement: Placement): readonly PlacedStage[] {
-  if (placement.type === "placed") return placement.stages;
+  return placed(placement).stages;
+}
+
+function placed(placement: Placement) {
+  if (placement.type === "placed") return placement;
   throw new Error(`No placement: ${placement.missingBytes} bytes are missing`);
 }
 
@@ -348,15 +370,23 @@ function models(
       )
       : fc.array(bytes, layers),
     memory: fc.array(memoryCosts(), { minLength: maxLayers, maxLength: maxLayers }),
+    readShares: fc.array(fc.double({ min: 0.1, max: 1, noNaN: true }), {
+      minLength: maxLayers,
+      maxLength: maxLayers,
+    }),
     scratchBytes: fc.nat(50),
+    lastScratchBytes: fc.nat(50),
     embeddingBytes: fc.nat(300),
     headBytes: fc.nat(300),
     isTied: fc.boolean(),
-  }).map(({ memory, ...model }) => {
+  }).map(({ memory, readShares, ...model }) => {
     const numLayers = model.layerBytes.length;
     // Alike, or one kind and another.
     const layerMemory = model.layerBytes.map((_, layer) => memory[isUniform ? 0 : layer]!);
-    return { ...model, numLayers, layerMemory };
+    const layerReadBytes = model.layerBytes.map((bytes, layer) =>
+      bytes * readShares[isUniform ? 0 : layer]!
+    );
+    return { ...model, numLayers, layerReadBytes, layerMemory, largestBuffer: LOGITS };
   });
 }
 

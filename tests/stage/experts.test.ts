@@ -17,7 +17,11 @@ const { source, inputs } = await openGoldenCase(
 const architecture = architectureOf(source.hfConfig);
 const config = architecture.readConfig(source.hfConfig);
 
-function load(device: GpuContext, isDeterministic: boolean): Promise<LocalStage> {
+function load(
+  device: GpuContext,
+  isDeterministic: boolean,
+  maxBatchTokens = 128,
+): Promise<LocalStage> {
   return LocalStage.load({
     ...{ context: device, architecture, config, source },
     tuning: defaultTuning(context.capabilities, { isDeterministic, useF16Kv: false }),
@@ -25,10 +29,10 @@ function load(device: GpuContext, isDeterministic: boolean): Promise<LocalStage>
     limits: {
       numBlocks: 16,
       maxModelLength: 64,
-      maxBatchTokens: 128,
+      maxBatchTokens,
       maxSequences: 4,
       numSavedStates: 0,
-      maxSamples: 128,
+      maxSamples: maxBatchTokens,
     },
   });
 }
@@ -53,7 +57,7 @@ async function logitsOf(stage: LocalStage, slices: readonly BatchSlice[]) {
 test.each([true, false])("experts in several parts, deterministic: %s", async (isSoThen) => {
   // Eight experts of 6 KiB.
   const small = withCapabilities(context, { maxBindingBytes: 50_000 });
-  const stage = await load(small, isSoThen);
+  const stage = await load(small, isSoThen, 45);
   await stage.checkWeights();
   const [logits] = await logitsOf(stage, [slice(0, inputs[1]!.inputIds)]);
   stage.close();

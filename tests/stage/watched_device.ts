@@ -4,7 +4,9 @@ import type { GpuContext } from "../../src/gpu/context.ts";
 export interface WatchedDevice {
   readonly context: GpuContext;
   /** Labels. */
-  readonly live: Set<string>;
+  readonly live: ReadonlySet<string>;
+  /** Of all of them. */
+  liveBytes(): number;
 }
 
 /** The device of `context`; `upload` may change what the queue writes to a buffer. */
@@ -14,6 +16,7 @@ export function watchDevice(
 ): WatchedDevice {
   const live = new Set<string>();
   let numBuffers = 0;
+  let liveBytes = 0;
   const { device } = context;
   const queue = proxyOf(device.queue, {
     writeBuffer: (buffer: GPUBuffer, offset: number, data: ArrayBufferView<ArrayBuffer>) => {
@@ -26,14 +29,19 @@ export function watchDevice(
     const buffer = device.createBuffer(descriptor);
     const name = `${descriptor.label} ${numBuffers++}`;
     live.add(name);
+    liveBytes += buffer.size;
     const destroy = buffer.destroy.bind(buffer);
     buffer.destroy = () => {
-      live.delete(name);
+      if (live.delete(name)) liveBytes -= buffer.size;
       return destroy();
     };
     return buffer;
   };
-  return { context: { ...context, device: proxyOf(device, { queue, createBuffer }) }, live };
+  return {
+    context: { ...context, device: proxyOf(device, { queue, createBuffer }) },
+    live,
+    liveBytes: () => liveBytes,
+  };
 }
 
 /** `target` with other members in place of some. */
