@@ -105,10 +105,11 @@ export function attentionCost(call: {
   };
 }
 
-/** Latent attention of `numQueries` tokens, each of which reads the `numSeen` rows that it sees. */
+/** Latent attention of `numQueries` tokens that see `numSeen` rows each, of `numRows` of the cache. */
 export function latentAttentionCost(call: {
   readonly numQueries: number;
   readonly numSeen: number;
+  readonly numRows: number;
   readonly numHeads: number;
   readonly latentDim: number;
   readonly ropeDim: number;
@@ -117,8 +118,8 @@ export function latentAttentionCost(call: {
   const { numQueries, numSeen, numHeads, latentDim, ropeDim } = call;
   const width = latentDim + ropeDim;
   return {
-    bytes: numQueries * (numSeen * width * (call.isF16 ? 2 : 4) +
-      4 * numHeads * (width + latentDim)),
+    bytes: call.numRows * width * (call.isF16 ? 2 : 4) +
+      4 * numQueries * numHeads * (width + latentDim),
     flops: 2 * numQueries * numSeen * numHeads * (width + latentDim),
   };
 }

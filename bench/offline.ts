@@ -6,6 +6,7 @@
 import { BLOCK_SIZE, type ModelConfig } from "../src/core.ts";
 import { Engine } from "../src/engine.ts";
 import { queryTileRows } from "../src/kernels/attention_prefill.ts";
+import { CHUNK_ROWS } from "../src/kernels/delta_solve.ts";
 import { loadLocalPipeline, type LocalPipeline } from "../src/local_pipeline.ts";
 import { systemClock } from "../src/platform/system.ts";
 import type { StageLimits } from "../src/stage/stage_limits.ts";
@@ -13,6 +14,7 @@ import { evenBatch } from "./batches.ts";
 import { type BenchDevice, openBenchDevice } from "./bench_device.ts";
 import { type Ceilings, measureCeilings } from "./ceilings.ts";
 import { addCosts, boundMs, rate, round } from "./cost.ts";
+import { checkLogits } from "./finite_logits.ts";
 import { type KernelTime, timeKernels } from "./kernel_times.ts";
 import { openBenchModel } from "./model_choice.ts";
 import type { BenchOptions } from "./options.ts";
@@ -39,7 +41,7 @@ interface OfflineRun extends LocalPipeline {
   readonly report: Report;
 }
 
-/** Prints one line for each number. Returns the exit code. */
+/** Prints one line for each number. Returns the exit code: 1 when a logit is not finite. */
 export async function benchOffline(options: BenchOptions): Promise<number> {
   const source = await openBenchModel(options);
   const device = await openBenchDevice(options);
@@ -86,6 +88,14 @@ export async function benchOffline(options: BenchOptions): Promise<number> {
     gb: round(weightBytes / 1e9),
     gbPerS: round(weightBytes / loadMs / 1e6),
   });
+  let exitCode = 0;
+  try {
+    await checkLogits(local.pipeline, { vocabSize: local.config.vocabSize, ...lengths });
+    report.line({ measure: "check", logits: "finite" });
+  } catch (error) {
+    exitCode = 1;
+    report.line({ measure: "check", error: String(error) });
+  }
   const newTokens = Math.min(lengths.promptTokens, lengths.chunkTokens);
   const prefillKernels = await profile(run, "prefill", { numSequences: 1, newTokens });
   for (const numSequences of options.batches) {
@@ -94,7 +104,7 @@ export async function benchOffline(options: BenchOptions): Promise<number> {
   local.pipeline.close();
   await source.close();
   context.destroy();
-  return 0;
+  return exitCode;
 }
 
 async function measureBatch(
@@ -167,6 +177,7 @@ async function profile(
   const length = step === "prefill" ? newTokens : lengths.promptTokens + 1;
   const tileRows = device.kernels.tuning.isDeterministic ? 0 : queryTileRows(config.headDim);
   const isTiled = tileRows > 0 && newTokens > 1;
+  const isChunked = isTiled && config.linear !== null && newTokens >= CHUNK_ROWS;
   const numTokens = numSequences * newTokens;
   const times = await timeKernels(
     {
@@ -177,6 +188,7 @@ async function profile(
         numDecodeRows: isTiled ? 0 : numTokens,
         numTiles: isTiled ? numSequences * Math.ceil(newTokens / tileRows) : 0,
         numSlices: numSequences,
+        numChunks: isChunked ? numSequences * Math.ceil(newTokens / CHUNK_ROWS) : 0,
       },
       numSeen: length - (newTokens - 1) / 2,
       queriesPerRead: Math.max(1, tileRows),

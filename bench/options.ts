@@ -8,6 +8,8 @@ export interface BenchOptions {
   readonly model: string | null;
   readonly shape: ShapeName | null;
   readonly weights: readonly WeightFormat[] | null;
+  /** Of a shape, which has more. */
+  readonly numLayers: number | null;
   readonly only: readonly string[] | null;
   readonly batches: readonly number[];
   readonly promptTokens: number | null;
@@ -51,6 +53,7 @@ bench streaming [options] CPU time of the server to stream a token over HTTP
   --shape NAME         random weights of a true shape instead: ${Object.keys(SHAPES).join(", ")}
   --weights F,...      ${Object.keys(WEIGHT_FORMATS).join(", ")}
                        (offline and online take one, for --shape; kernels takes several)
+  --layers N           so many layers of --shape alone (offline)
   --only NAME,...      these kernels alone (kernels), or these measures (mesh): one-way, bulk,
                        overlap, slow-hop, hop, hop-tab; decode, load, prefix, interference (online)
   --batch N,...        sequences at once (offline, streaming; default 1,8,32)
@@ -89,6 +92,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     model: values.model ?? null,
     shape,
     weights: values.weights === undefined ? null : splitList(values.weights).map(weightFormat),
+    numLayers: optionalCount("layers", values.layers),
     only: values.only === undefined ? null : splitList(values.only),
     batches: splitList(values.batch ?? "1,8,32").map((text) => count("batch", text)),
     promptTokens: optionalCount("prompt", values.prompt),
@@ -120,6 +124,7 @@ function parse(args: readonly string[]) {
         model: { type: "string" },
         shape: { type: "string" },
         weights: { type: "string" },
+        layers: { type: "string" },
         only: { type: "string" },
         batch: { type: "string" },
         prompt: { type: "string" },

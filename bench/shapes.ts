@@ -8,7 +8,9 @@ export type ShapeName =
   | "qwen3-0.6b"
   | "smollm2-135m"
   | "qwen3-30b-a3b"
-  | "deepseek-v2-lite";
+  | "gpt-oss-20b"
+  | "deepseek-v2-lite"
+  | "qwen3-next-80b-a3b";
 
 const LLAMA3 = {
   model_type: "llama",
@@ -71,6 +73,58 @@ export const SHAPES: Readonly<Record<ShapeName, HfConfig>> = {
     num_experts: 128,
     num_experts_per_tok: 8,
     moe_intermediate_size: 768,
+    norm_topk_prob: true,
+    tie_word_embeddings: false,
+  },
+  "gpt-oss-20b": {
+    model_type: "gpt_oss",
+    vocab_size: 201_088,
+    hidden_size: 2880,
+    intermediate_size: 2880,
+    num_hidden_layers: 24,
+    num_attention_heads: 64,
+    num_key_value_heads: 8,
+    head_dim: 64,
+    rms_norm_eps: 1e-5,
+    max_position_embeddings: 131_072,
+    num_local_experts: 32,
+    num_experts_per_tok: 4,
+    sliding_window: 128,
+    attention_bias: true,
+    tie_word_embeddings: false,
+    rope_theta: 150_000,
+    rope_scaling: {
+      rope_type: "yarn",
+      factor: 32,
+      beta_fast: 32,
+      beta_slow: 1,
+      truncate: false,
+      original_max_position_embeddings: 4096,
+    },
+  },
+  "qwen3-next-80b-a3b": {
+    model_type: "qwen3_next",
+    vocab_size: 151_936,
+    hidden_size: 2048,
+    intermediate_size: 5120,
+    num_hidden_layers: 48,
+    num_attention_heads: 16,
+    num_key_value_heads: 2,
+    head_dim: 256,
+    rms_norm_eps: 1e-6,
+    rope_theta: 10_000_000,
+    partial_rotary_factor: 0.25,
+    max_position_embeddings: 262_144,
+    full_attention_interval: 4,
+    linear_num_key_heads: 16,
+    linear_num_value_heads: 32,
+    linear_key_head_dim: 128,
+    linear_value_head_dim: 128,
+    linear_conv_kernel_dim: 4,
+    num_experts: 512,
+    num_experts_per_tok: 10,
+    moe_intermediate_size: 512,
+    shared_expert_intermediate_size: 512,
     norm_topk_prob: true,
     tie_word_embeddings: false,
   },

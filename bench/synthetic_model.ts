@@ -14,7 +14,8 @@ interface SyntheticTensor {
 /**
  * A model of random weights that exists nowhere: tensors are made as they are read, the same ones
  * each time, so a model of any size costs a few MiB of memory. Matrices are in `format`, or in
- * Q8_0 or F32 where its blocks do not divide their rows; vectors are F32 near 1.
+ * Q8_0 or F32 where its blocks do not divide their rows, and in F16 where they are turned while they
+ * load, which no blocks can be; vectors are F32 near 1.
  */
 export function syntheticModel(
   hfConfig: HfConfig,
@@ -30,14 +31,19 @@ export function syntheticModel(
   wanted.set("model.norm.weight", { format: "f32", shape: [config.hiddenSize] });
   for (let layer = 0; layer < config.numLayers; layer++) {
     const { matrices, vectors } = architecture.layerTensors(config, layer);
-    for (const { names, numRows, numCols, partRows } of Object.values(matrices)) {
+    for (const { names, numRows, numCols, partRows, numTransposed } of Object.values(matrices)) {
+      if (numTransposed !== undefined) {
+        const shape = [numTransposed, numCols, numRows / numTransposed];
+        for (const name of names) wanted.set(name, { format: transposable(format), shape });
+        continue;
+      }
       names.forEach((tensorName, i) =>
         addMatrix(tensorName, [partRows?.[i] ?? numRows / names.length, numCols])
       );
     }
-    for (const { names, length, partLengths } of Object.values(vectors)) {
+    for (const { names, length, partLengths, shape: whole } of Object.values(vectors)) {
       names.forEach((tensorName, i) => {
-        const shape = [partLengths?.[i] ?? length / names.length];
+        const shape = whole ?? [partLengths?.[i] ?? length / names.length];
         wanted.set(tensorName, { format: "f32", shape });
       });
     }
@@ -52,10 +58,8 @@ export function syntheticTensors(
 ): ModelSource {
   const tensors = new Map<string, TensorEntry>();
   for (const [tensorName, { format, shape }] of wanted) {
-    const [numRows, numCols] = shape.length === 1
-      ? [1, shape[0] ?? 0]
-      : [shape[0] ?? 0, shape[1] ?? 0];
-    const byteLength = nativeBytes(format, numRows, numCols);
+    const numRows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
+    const byteLength = nativeBytes(format, numRows, shape.at(-1) ?? 0);
     tensors.set(tensorName, { name: tensorName, format, shape, offset: 0, byteLength });
   }
   const tiles = new Map<WeightFormat, Uint8Array>();
@@ -91,6 +95,11 @@ export function syntheticTensors(
 export function fittingFormat(format: WeightFormat, numCols: number): WeightFormat {
   const fits = (name: WeightFormat) => numCols % WEIGHT_FORMATS[name].blockSize === 0;
   return [format, "q8_0" as const].find(fits) ?? "f32";
+}
+
+/** `format` where it has no blocks, else F16. */
+function transposable(format: WeightFormat): WeightFormat {
+  return WEIGHT_FORMATS[format].blockSize === 1 ? format : "f16";
 }
 
 /** The first `length` bytes of the endless repetition of `tile`, from byte `start` on. */

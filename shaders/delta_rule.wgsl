@@ -1,7 +1,8 @@
 // The gated delta rule, token by token: S = decay * S; S += k (rate * (v - S^T k))^T; out = S^T q.
 // A workgroup keeps COLUMNS columns of one value head's state for one slice in registers, ROWS elements to a thread.
 // Sums run over the rows of a thread, then over the threads of a column, so that their order depends on nothing else:
-// any cut of the prompt gives the same bits. A slice at position 0 starts from zeros.
+// any cut of the prompt gives the same bits. A slice at position 0 starts from zeros; those of CHUNK rows and more are
+// left to delta_chunks where it runs.
 #include "step.wgsl"
 @group(0) @binding(1) var<storage, read> slices: array<vec4u>;       // first row, rows, position of first, slot
 @group(0) @binding(2) var<storage, read> mixed: array<f32>;          // [num_tokens, STRIDE]: queries, keys, values
@@ -20,6 +21,9 @@ var<workgroup> shares: array<vec2f, 2u * THREADS>;
 @compute @workgroup_size(THREADS)
 fn delta_rule(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let slice = slices[group.y];
+#if ONLY_SHORT
+  if (slice.y >= CHUNK) { return; }
+#endif
   let head = group.x / TILES;
   let lane = local % COLUMNS;
   let column = group.x % TILES * COLUMNS + lane;

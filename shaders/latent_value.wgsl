@@ -1,25 +1,17 @@
 // Each head's value rows of kv_b times the latents that it saw: [num_tokens, NUM_HEADS, VALUE_DIM].
 // A row's sum is split over LANES threads and joined in a fixed order, whatever the number of tokens.
-#if SUBGROUPS
-enable subgroups;
-#endif
 #include "step.wgsl"
 #include "vec8.wgsl"
 @group(0) @binding(1) var<storage, read> weights: array<u32>;   // rows START_ROW... of [NUM_HEADS, NOPE_DIM + VALUE_DIM, COLS]
 @group(0) @binding(2) var<storage, read> seen: array<vec4f>;    // [num_tokens, NUM_HEADS, (COLS + ROPE_DIM) / 4]
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 #include "weight_${WEIGHT_FORMAT}.wgsl"
+#include "lane_sum.wgsl"
 
 const UNITS = (COLS + 7u) / 8u;
 const QUADS = (COLS + ROPE_DIM) / 4u;
 const ROWS_PER_GROUP = WORKGROUP_SIZE / LANES;
 const OUT_ROWS = NUM_HEADS * VALUE_DIM;
-
-#if LANES != 1
-#if !SUBGROUPS
-var<workgroup> partial: array<f32, WORKGROUP_SIZE>;
-#endif
-#endif
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn latent_value(
@@ -47,20 +39,8 @@ fn latent_value(
   }
 
   for (var t = 0u; t < TOKENS; t++) {
-#if LANES != 1
-#if SUBGROUPS
-    sums[t] = subgroupAdd(sums[t]);
-#else
-    workgroupBarrier();
-    partial[local] = sums[t];
-    for (var stride = LANES / 2u; stride > 0u; stride /= 2u) {
-      workgroupBarrier();
-      if (lane < stride) { partial[local] += partial[local + stride]; }
-    }
-    sums[t] = partial[local];
-#endif
-#endif
+    let sum = lane_sum(sums[t], local);
     let token = first_token + t;
-    if (lane == 0u && is_here && token <= last_token) { y[token * OUT_ROWS + out_row] = sums[t]; }
+    if (lane == 0u && is_here && token <= last_token) { y[token * OUT_ROWS + out_row] = sum; }
   }
 }

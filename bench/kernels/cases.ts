@@ -24,8 +24,10 @@ import { sampleCases } from "./sample.bench.ts";
 import { siluMulCases } from "./silu_mul.bench.ts";
 import { causalConvCases } from "./causal_conv.bench.ts";
 import { copyStatesCases } from "./copy_states.bench.ts";
+import { deltaChunksCases } from "./delta_chunks.bench.ts";
 import { deltaInputsCases } from "./delta_inputs.bench.ts";
 import { deltaRuleCases } from "./delta_rule.bench.ts";
+import { deltaSolveCases } from "./delta_solve.bench.ts";
 import { gateHeadsCases } from "./gate_heads.bench.ts";
 import { gatedNormCases } from "./gated_norm.bench.ts";
 import { splitGateCases } from "./split_gate.bench.ts";
@@ -63,6 +65,8 @@ export const KERNEL_CASES: Readonly<Record<string, CasesOf>> = {
   copy_states: copyStatesCases,
   delta_inputs: deltaInputsCases,
   delta_rule: deltaRuleCases,
+  delta_solve: deltaSolveCases,
+  delta_chunks: deltaChunksCases,
   gate_heads: gateHeadsCases,
   gated_norm: gatedNormCases,
   split_gate: splitGateCases,

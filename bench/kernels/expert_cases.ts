@@ -38,3 +38,12 @@ export function spreadExperts(
 export function numRead({ numExperts, numExpertsPerToken }: MoeConfig, numTokens: number): number {
   return Math.min(numExperts, numTokens * numExpertsPerToken);
 }
+
+/** What is added to `numRows` of every expert, in models that have it. */
+export async function expertBias(
+  operands: Operands,
+  { hasExpertBias, numExperts }: MoeConfig,
+  numRows: number,
+): Promise<GPUBuffer | null> {
+  return hasExpertBias ? await operands.floats(numExperts * numRows) : null;
+}

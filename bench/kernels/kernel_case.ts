@@ -20,6 +20,10 @@ export interface KernelCase {
 export interface CaseScale {
   /** A model whose sizes the shapes are. */
   readonly config: ModelConfig;
+  /** Models whose experts are benched. */
+  readonly expertModels: readonly ModelConfig[];
+  /** The one whose latent attention is. */
+  readonly latentModel: ModelConfig;
   readonly formats: readonly WeightFormat[];
   /** Tokens of a prefill step. */
   readonly manyTokens: number;

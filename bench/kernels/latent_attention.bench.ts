@@ -4,8 +4,8 @@ import type { CasesOf } from "./kernel_case.ts";
 import { latentCache, latentsOf } from "./latent_case.ts";
 
 /** One token of 1 and 8 sequences at each length, and a whole prompt. */
-export const latentAttentionCases: CasesOf = ({ config, lengths, manyTokens, isF16Kv }) => {
-  const { numHeads, latentDim, ropeDim, scoreScale: scale } = latentsOf(config);
+export const latentAttentionCases: CasesOf = ({ latentModel, lengths, manyTokens, isF16Kv }) => {
+  const { numHeads, latentDim, ropeDim, scoreScale: scale } = latentsOf(latentModel);
   const decodes = lengths.flatMap((length) =>
     [1, 8].map((numSequences) => ({ numSequences, newTokens: 1, length }))
   );
@@ -22,6 +22,7 @@ export const latentAttentionCases: CasesOf = ({ config, lengths, manyTokens, isF
         numQueries: numTokens,
         // A token sees all before it: the mean over the new ones.
         numSeen: length - (newTokens - 1) / 2,
+        numRows: numSequences * length,
         ...{ numHeads, latentDim, ropeDim },
         isF16: isF16Kv,
       }),

@@ -4,8 +4,8 @@ import type { CasesOf } from "./kernel_case.ts";
 import { keyValueRows, latentsOf } from "./latent_case.ts";
 
 /** Queries of one token, of a few and of a prefill step, in every format. */
-export const latentQueryCases: CasesOf = ({ config, formats, manyTokens }) => {
-  const sizes = latentsOf(config);
+export const latentQueryCases: CasesOf = ({ latentModel, formats, manyTokens }) => {
+  const sizes = latentsOf(latentModel);
   const { numHeads, latentDim, nopeDim, ropeDim } = sizes;
   return formats.flatMap((format) =>
     [1, 8, manyTokens].map((numTokens) => ({

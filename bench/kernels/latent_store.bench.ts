@@ -3,8 +3,8 @@ import type { CasesOf } from "./kernel_case.ts";
 import { latentCache, latentsOf } from "./latent_case.ts";
 
 /** The row of one token and of a prefill step. */
-export const latentStoreCases: CasesOf = ({ config, manyTokens, isF16Kv }) => {
-  const { latentDim, ropeDim } = latentsOf(config);
+export const latentStoreCases: CasesOf = ({ latentModel, manyTokens, isF16Kv }) => {
+  const { latentDim, ropeDim } = latentsOf(latentModel);
   const width = latentDim + ropeDim;
   return [1, manyTokens].map((numTokens) => ({
     kernel: "latent_store",

@@ -4,8 +4,8 @@ import type { CasesOf } from "./kernel_case.ts";
 import { keyValueRows, latentsOf } from "./latent_case.ts";
 
 /** Values of one token, of a few and of a prefill step, in every format. */
-export const latentValueCases: CasesOf = ({ config, formats, manyTokens }) => {
-  const sizes = latentsOf(config);
+export const latentValueCases: CasesOf = ({ latentModel, formats, manyTokens }) => {
+  const sizes = latentsOf(latentModel);
   const { numHeads, latentDim, ropeDim, valueDim } = sizes;
   return formats.flatMap((format) =>
     [1, 8, manyTokens].map((numTokens) => ({

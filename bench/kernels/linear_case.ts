@@ -1,8 +1,11 @@
 import type { LinearShape } from "../../src/core.ts";
+import { CHUNK_ROWS, solutionColumns } from "../../src/kernels/delta_solve.ts";
 import { convColumns, projectedColumns } from "../../src/kernels/linear_shape.ts";
+import type { Cost } from "../cost.ts";
+import { deltaRuleCost } from "../family_cost.ts";
 import type { Operands } from "../operands.ts";
 
-/** The linear attention of Qwen3-Next-80B-A3B: no shape of a model that benches name has any. */
+/** The linear attention of Qwen3-Next-80B-A3B, whatever the other kernels are benched for. */
 export const LINEAR_SHAPE: LinearShape = {
   numKeyHeads: 16,
   numValueHeads: 32,
@@ -30,6 +33,32 @@ export function linearBatches(manyTokens: number): LinearBatch[] {
 export function linearName({ numSlices, tokensEach }: LinearBatch): string {
   const { numValueHeads, keyDim, valueDim } = LINEAR_SHAPE;
   return `${numSlices} x ${tokensEach}, ${numValueHeads} heads of ${keyDim}x${valueDim}`;
+}
+
+/** What the rule costs in either form. */
+export function deltaCost({ numSlices, tokensEach }: LinearBatch): Cost {
+  return deltaRuleCost(LINEAR_SHAPE, { numTokens: numSlices * tokensEach, numSlices });
+}
+
+/** Prompts alone and together, in chunks. */
+export function chunkedBatches(manyTokens: number): LinearBatch[] {
+  return [{ numSlices: 1, tokensEach: manyTokens }, { numSlices: 4, tokensEach: manyTokens }];
+}
+
+/** Where the chunks of such a batch are, and what is found for them. */
+export async function chunkOperands(operands: Operands, { numSlices, tokensEach }: LinearBatch) {
+  const numTokens = numSlices * tokensEach;
+  const chunks: number[] = [];
+  for (let slice = 0; slice < numSlices; slice++) {
+    for (let i = 0; i < tokensEach; i += CHUNK_ROWS) {
+      chunks.push(slice * tokensEach + i, Math.min(CHUNK_ROWS, tokensEach - i));
+    }
+  }
+  return {
+    chunks: await operands.bytes(Uint32Array.from(chunks)),
+    solutions: await operands.floats(numTokens * solutionColumns(LINEAR_SHAPE)),
+    numChunks: chunks.length / 2,
+  };
 }
 
 /** The tables of such a batch, and its rows. */

@@ -18,6 +18,9 @@ import type { CaseScale, KernelCase } from "./kernel_case.ts";
 /** Sizes that an adapter of one kind gets through in minutes. */
 interface Scale {
   readonly shape: ShapeName;
+  /** Where none is chosen: shapes of other families. */
+  readonly expertShapes: readonly ShapeName[];
+  readonly latentShape: ShapeName;
   readonly manyTokens: number;
   readonly lengths: readonly number[];
   readonly rotateMib: number;
@@ -25,12 +28,16 @@ interface Scale {
 
 const SOFTWARE: Scale = {
   shape: "smollm2-135m",
+  expertShapes: ["smollm2-135m"],
+  latentShape: "smollm2-135m",
   manyTokens: 64,
   lengths: [128, 512],
   rotateMib: 0,
 };
 const HARDWARE: Scale = {
   shape: "llama-8b",
+  expertShapes: ["qwen3-30b-a3b", "gpt-oss-20b"],
+  latentShape: "deepseek-v2-lite",
   manyTokens: 512,
   lengths: [512, 4096, 16_384],
   rotateMib: 300,
@@ -63,8 +70,12 @@ export async function benchKernels(options: BenchOptions): Promise<number> {
   print({ ceiling: "stream_read", gbPerS: round(ceilings.gbPerS), adapter });
   print({ ceiling: "fma_peak", gflops: round(ceilings.gflops), adapter });
 
+  const config = shapeConfig(options.shape ?? defaults.shape);
+  const isChosen = options.shape !== null;
   const scale: CaseScale = {
-    config: shapeConfig(options.shape ?? defaults.shape),
+    config,
+    expertModels: isChosen ? [config] : defaults.expertShapes.map(shapeConfig),
+    latentModel: isChosen ? config : shapeConfig(defaults.latentShape),
     formats: options.weights ?? Object.keys(WEIGHT_FORMATS) as WeightFormat[],
     manyTokens: options.promptTokens ?? defaults.manyTokens,
     lengths: defaults.lengths,

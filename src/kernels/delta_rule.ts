@@ -2,6 +2,7 @@ import source from "../../shaders/delta_rule.wgsl" with { type: "text" };
 import { type Dispatch, divideUp } from "../gpu/dispatch.ts";
 import type { KernelContext } from "./context.ts";
 import type { LinearShape } from "../core.ts";
+import { CHUNK_ROWS } from "./delta_solve.ts";
 import { convColumns, linearConstants } from "./linear_shape.ts";
 
 /** Columns of a state that a workgroup keeps, and threads that share a column. */
@@ -24,6 +25,8 @@ export function deltaRule(
     /** f32 [tokens, numValueHeads * valueDim]. */
     readonly out: GPUBuffer;
     readonly numSlices: number;
+    /** Leaves slices of CHUNK_ROWS tokens or more as they are: `deltaChunks` does them. */
+    readonly isOnlyShort?: boolean;
   },
 ): Dispatch {
   const { shape } = call;
@@ -34,6 +37,8 @@ export function deltaRule(
       STRIDE: convColumns(shape),
       COLUMNS,
       PARTS,
+      CHUNK: CHUNK_ROWS,
+      ONLY_SHORT: call.isOnlyShort ?? false,
       ROWS: rows,
       ROWS_TAIL: rows * PARTS !== shape.keyDim,
     }),

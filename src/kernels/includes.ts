@@ -2,6 +2,7 @@ import expertActivation from "../../shaders/include/expert_activation.wgsl" with
 import kvLoad from "../../shaders/include/kv_load.wgsl" with { type: "text" };
 import kvRow from "../../shaders/include/kv_row.wgsl" with { type: "text" };
 import laneSum from "../../shaders/include/lane_sum.wgsl" with { type: "text" };
+import loadMixed from "../../shaders/include/load_mixed.wgsl" with { type: "text" };
 import loadX from "../../shaders/include/load_x.wgsl" with { type: "text" };
 import nibbles from "../../shaders/include/nibbles.wgsl" with { type: "text" };
 import ropeElement from "../../shaders/include/rope_element.wgsl" with { type: "text" };
@@ -25,6 +26,7 @@ export const INCLUDES: Readonly<Record<string, string>> = {
   "kv_load.wgsl": kvLoad,
   "kv_row.wgsl": kvRow,
   "lane_sum.wgsl": laneSum,
+  "load_mixed.wgsl": loadMixed,
   "load_x.wgsl": loadX,
   "nibbles.wgsl": nibbles,
   "rope_element.wgsl": ropeElement,

@@ -75,6 +75,8 @@ export interface BatchShape {
   readonly numTiles: number;
   /** Sequences. */
   readonly numSlices: number;
+  /** Chunks of long slices, for delta_solve. */
+  readonly numChunks: number;
 }
 
 /** The buffers that describe a batch to the kernels. */
@@ -94,6 +96,8 @@ export interface BatchBuffers {
   readonly sampleRows: GPUBuffer;
   /** vec4u [slices]: first row, rows, position of first, slot of the state. */
   readonly slices: GPUBuffer;
+  /** vec2u [chunks]: first row, rows. */
+  readonly chunks: GPUBuffer;
 }
 
 /** Everything that a decoder layer works on. */

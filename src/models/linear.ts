@@ -7,8 +7,10 @@
 import type { LinearConfig, ModelConfig } from "../core.ts";
 import type { Dispatch } from "../gpu/dispatch.ts";
 import { causalConv } from "../kernels/causal_conv.ts";
+import { deltaChunks } from "../kernels/delta_chunks.ts";
 import { deltaInputs } from "../kernels/delta_inputs.ts";
 import { deltaRule } from "../kernels/delta_rule.ts";
+import { deltaSolve, solutionColumns } from "../kernels/delta_solve.ts";
 import { gatedNorm } from "../kernels/gated_norm.ts";
 import {
   convColumns,
@@ -62,12 +64,13 @@ export function linearTensors(config: ModelConfig, layer: number): LayerTensors 
 }
 
 /**
- * Widths of the buffers of the block, beside `normed`; those of gated attention serve it, too, where
- * they are as wide.
+ * Widths of the buffers of the block; those of other blocks serve it, too, where they are as wide.
+ * Once its inputs are projected, `normed` is free for the chunks' solutions.
  */
 export function linearScratch(config: ModelConfig): Record<string, number> {
   const shape = linearOf(config);
   return {
+    normed: Math.max(config.hiddenSize, solutionColumns(shape)),
     gatedQkv: projectedColumns(shape),
     qkv: convColumns(shape),
     attended: valueColumns(shape),
@@ -83,7 +86,7 @@ export function linearMemory(config: ModelConfig): LayerMemory {
 
 /** h += linear attention(norm(h)). */
 export function linearBlock(run: LayerRun): Dispatch[] {
-  const { kernels, config, shape: { numTokens, numSlices }, batch, hidden, scratch, cache } = run;
+  const { kernels, config, shape: { numTokens }, batch, hidden, scratch, cache } = run;
   const { matrices, vectors } = run.weights;
   const shape = linearOf(config);
   const { slices, tokenRows } = batch;
@@ -112,16 +115,34 @@ export function linearBlock(run: LayerRun): Dispatch[] {
       aLog: operand(vectors, "aLog"),
       dtBias: operand(vectors, "dtBias"),
     }),
-    deltaRule(kernels, {
-      ...{ shape, slices, mixed, gates, numSlices },
-      states: stateBufferOf(cache, "delta"),
-      out: values,
-    }),
+    ...deltaRules(run, { shape, mixed, gates, out: values }),
     gatedNorm(kernels, {
       ...{ shape, projected, x: values, numTokens },
       weight: operand(vectors, "valueNorm"),
       eps: config.rmsNormEps,
     }),
     ...project("linearOutput", values, hidden, true),
+  ];
+}
+
+/** Long slices go through in chunks, where the batch has any; the others token by token. */
+function deltaRules(
+  { kernels, shape: { numSlices, numChunks }, batch, scratch, cache }: LayerRun,
+  operands: {
+    readonly shape: LinearConfig;
+    readonly mixed: GPUBuffer;
+    readonly gates: GPUBuffer;
+    readonly out: GPUBuffer;
+  },
+): Dispatch[] {
+  const { slices, chunks } = batch;
+  const states = stateBufferOf(cache, "delta");
+  const call = { ...operands, slices, states, numSlices };
+  if (numChunks === 0) return [deltaRule(kernels, call)];
+  const solutions = operand(scratch, "normed");
+  return [
+    deltaSolve(kernels, { ...operands, chunks, solutions, numChunks }),
+    deltaChunks(kernels, { ...call, solutions }),
+    deltaRule(kernels, { ...call, isOnlyShort: true }),
   ];
 }

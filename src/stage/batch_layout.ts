@@ -35,6 +35,8 @@ export interface BatchLayout {
   readonly sampleRows: Uint32Array<ArrayBuffer>;
   /** (first row, rows, position of first, slot) of each slice. */
   readonly slices: Uint32Array<ArrayBuffer>;
+  /** (first row, rows) of each chunk of the slices that have enough tokens for one. */
+  readonly chunks: Uint32Array<ArrayBuffer>;
   /** Lists of pairs, for copies before the step: blocks; slot to token row. Null for no pair. */
   readonly blockCopies: Uint32Array<ArrayBuffer> | null;
   readonly takenTokens: Uint32Array<ArrayBuffer> | null;
@@ -54,6 +56,8 @@ export interface AttentionPlan {
   readonly maxBlocks: number;
   /** Tokens of a query tile; 0 gives every token to attention_decode. */
   readonly tileRows: number;
+  /** Tokens of a chunk of linear attention; left out, every token goes to delta_rule. */
+  readonly chunkRows?: number;
 }
 
 /** A row of logits that is wanted, not drawn from. */
@@ -70,7 +74,7 @@ const UNDRAWN: SampleRequest = {
 export function layoutBatch(
   batch: Batch,
   limits: StageLimits,
-  { maxBlocks, tileRows }: AttentionPlan,
+  { maxBlocks, tileRows, chunkRows = Infinity }: AttentionPlan,
 ): BatchLayout {
   const tokenIds: number[] = [];
   const tokenRows: number[] = [];
@@ -81,6 +85,7 @@ export function layoutBatch(
   const sampled: SampledSlice[] = [];
   const takenTokens: IndexPair[] = [];
   const slices: number[] = [];
+  const chunks: number[] = [];
   const blockTables = new Uint32Array(batch.slices.length * maxBlocks);
   batch.slices.forEach((slice, sequence) => {
     checkSlice(slice, limits);
@@ -103,6 +108,11 @@ export function layoutBatch(
         tiles.push(firstRow + i, rows, slice.startPosition + i, sequence);
       }
     }
+    if (numTokens >= chunkRows) {
+      for (let i = 0; i < numTokens; i += chunkRows) {
+        chunks.push(firstRow + i, Math.min(chunkRows, numTokens - i));
+      }
+    }
     if (slice.sample === undefined) return;
     const firstSample = sampleRows.length;
     for (let i = slice.sample.wantsLogits ? 0 : numTokens - 1; i < numTokens; i++) {
@@ -117,6 +127,7 @@ export function layoutBatch(
     numDecodeRows: decodeRows.length,
     numTiles: tiles.length / 4,
     numSlices: batch.slices.length,
+    numChunks: chunks.length / 2,
   };
   checkShape(batch, shape, limits);
   return {
@@ -128,6 +139,7 @@ export function layoutBatch(
     tiles: Uint32Array.from(tiles),
     sampleRows: Uint32Array.from(sampleRows),
     slices: Uint32Array.from(slices),
+    chunks: Uint32Array.from(chunks),
     ...stateLists(batch, limits),
     blockCopies: listOf(
       batch.slices.flatMap(({ blockCopy: copy }) => copy ? [[copy.from, copy.to]] : []),

@@ -1,6 +1,7 @@
 import { BLOCK_SIZE, type ModelConfig } from "../core.ts";
 import { allocatedBytes } from "../gpu/buffer.ts";
 import { STEP_BYTES } from "../kernels/context.ts";
+import { CHUNK_ROWS } from "../kernels/delta_solve.ts";
 import { pairsBytes } from "../kernels/index_pairs.ts";
 import { PENALTY_ENTRY_BYTES, PENALTY_ROW_BYTES } from "../kernels/penalize.ts";
 import { SAMPLE_PARAMS_BYTES } from "../kernels/sample.ts";
@@ -51,6 +52,8 @@ export function bufferSizes({ architecture, config, limits, hasHead }: BufferSiz
       sampleRows: maxSamples * 4,
       blockCopies: pairsBytes(maxSequences),
       slices: maxSequences * 16,
+      // Of a slice of CHUNK_ROWS tokens and one, two.
+      chunks: Math.ceil(2 * maxBatchTokens / CHUNK_ROWS) * 8,
       stateRestores: pairsBytes(maxSequences),
       stateSaves: pairsBytes(maxSequences),
     },

@@ -5,6 +5,7 @@ import { type Readback, ReadbackRing } from "../gpu/readback_ring.ts";
 import { Recorder } from "../gpu/recorder.ts";
 import type { Recording } from "../gpu/recording.ts";
 import { queryTileRows } from "../kernels/attention_prefill.ts";
+import { CHUNK_ROWS } from "../kernels/delta_solve.ts";
 import { INCLUDES } from "../kernels/includes.ts";
 import { packPenalties } from "../kernels/penalize.ts";
 import { packSampleParams } from "../kernels/sample.ts";
@@ -170,6 +171,7 @@ export class LocalStage implements Stage {
     const layout = layoutBatch(batch, limits, {
       maxBlocks: this.#buffers.batch.maxBlocks,
       tileRows: tuning.isDeterministic ? 0 : queryTileRows(config.headDim),
+      ...(config.linear && !tuning.isDeterministic && { chunkRows: CHUNK_ROWS }),
     });
     this.#checkHidden(hidden, layout.shape);
     this.#drawn.check(batch, this.shard);

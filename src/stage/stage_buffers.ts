@@ -99,6 +99,7 @@ export class StageBuffers {
     this.write(this.batch.tiles, layout.tiles);
     this.write(this.batch.sampleRows, layout.sampleRows);
     this.write(this.batch.slices, layout.slices);
+    this.write(this.batch.chunks, layout.chunks);
     this.#writeList(this.blockCopies, layout.blockCopies);
     this.#writeList(this.stateRestores, layout.stateRestores);
     this.#writeList(this.stateSaves, layout.stateSaves);
@@ -148,6 +149,7 @@ export class StageBuffers {
         tiles: await this.#allocate("tiles", batch.tiles),
         sampleRows: await this.#allocate("sample rows", batch.sampleRows),
         slices: await this.#allocate("slices", batch.slices),
+        chunks: await this.#allocate("chunks", batch.chunks),
       },
       scratch,
       blockCopies: await this.#allocate("block copies", batch.blockCopies),

@@ -14,8 +14,11 @@ test("every shader has a bench and a row in the table", () => {
 });
 
 test("every case of every kernel costs something and has a name of its own", () => {
+  const config = shapeConfig("smollm2-135m");
   const scale = {
-    config: shapeConfig("smollm2-135m"),
+    config,
+    expertModels: [shapeConfig("qwen3-30b-a3b"), shapeConfig("gpt-oss-20b")],
+    latentModel: shapeConfig("deepseek-v2-lite"),
     formats: ["q4_1", "q4_k", "f16"] as const,
     manyTokens: 64,
     lengths: [128],

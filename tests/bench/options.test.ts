@@ -14,13 +14,14 @@ describe("parseOptions()", () => {
 
   test("reads lists, formats and the last word on determinism", () => {
     const options = parseOptions([
-      ...["--batch", "1, 4", "--weights", "Q4_0,f16", "--shape", "llama-1b"],
+      ...["--batch", "1, 4", "--weights", "Q4_0,f16", "--shape", "llama-1b", "--layers", "3"],
       ...["--no-deterministic", "--json"],
     ]);
     expect(options).toMatchObject({
       batches: [1, 4],
       weights: ["q4_0", "f16"],
       shape: "llama-1b",
+      numLayers: 3,
       isDeterministic: false,
       isJson: true,
     });

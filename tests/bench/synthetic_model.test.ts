@@ -2,8 +2,9 @@ import { describe, expect, test } from "vitest";
 import { shapeConfig, type ShapeName, SHAPES } from "../../bench/shapes.ts";
 import { syntheticModel } from "../../bench/synthetic_model.ts";
 import { randomTile } from "../../bench/weight_tile.ts";
-import type { WeightFormat } from "../../src/core.ts";
+import { splitLayers, type WeightFormat } from "../../src/core.ts";
 import { dequantize, nativeBytes, WEIGHT_FORMATS } from "../../src/formats/weight_format.ts";
+import { checkTensors } from "../../src/models/check_tensors.ts";
 import { architectureOf } from "../../src/models/registry.ts";
 
 const FORMATS = Object.keys(WEIGHT_FORMATS) as WeightFormat[];
@@ -24,15 +25,9 @@ describe("syntheticModel()", () => {
   test.each(Object.keys(SHAPES) as ShapeName[])("has every tensor that %s needs", (shape) => {
     const source = syntheticModel(SHAPES[shape], { name: shape, format: "q4_0" });
     const config = shapeConfig(shape);
-    const { matrices, vectors } = architectureOf(SHAPES[shape]).layerTensors(config, 1);
-    for (const { names, numRows, numCols } of Object.values(matrices)) {
-      const shapes = names.map((name) => source.tensors.get(name)?.shape ?? []);
-      expect(shapes.map((dims) => dims[1])).toEqual(names.map(() => numCols));
-      expect(shapes.reduce((sum, dims) => sum + (dims[0] ?? 0), 0)).toBe(numRows);
-    }
-    for (const { names } of Object.values(vectors)) {
-      expect(names.every((name) => source.tensors.has(name))).toBe(true);
-    }
+    const architecture = architectureOf(SHAPES[shape]);
+    const [shard] = splitLayers(config.numLayers, 1);
+    expect(checkTensors(source.tensors, { architecture, config, shard: shard! })).toEqual([]);
     expect(source.tensors.has("lm_head.weight")).toBe(!config.isTied);
   });
 

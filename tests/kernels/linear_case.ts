@@ -1,4 +1,5 @@
 import type { LinearShape } from "../../src/core.ts";
+import { CHUNK_ROWS } from "../../src/kernels/delta_solve.ts";
 import type { LinearSlice } from "./linear_reference.ts";
 import type { TestGpu } from "./gpu.ts";
 import type { Random } from "./random.ts";
@@ -10,6 +11,21 @@ export const LINEAR_SHAPES: readonly LinearShape[] = [
   { numKeyHeads: 3, numValueHeads: 9, keyDim: 37, valueDim: 21, convKernel: 5 },
   { numKeyHeads: 1, numValueHeads: 2, keyDim: 128, valueDim: 128, convKernel: 4 },
 ];
+
+/** Those, and more widths of heads. */
+export const CHUNKED_SHAPES: readonly LinearShape[] = [
+  ...LINEAR_SHAPES,
+  { numKeyHeads: 2, numValueHeads: 2, keyDim: 64, valueDim: 96, convKernel: 4 },
+  { numKeyHeads: 1, numValueHeads: 3, keyDim: 192, valueDim: 16, convKernel: 4 },
+];
+
+/** Decays and rates of one kind for all tokens, (decay, rate) of token t. */
+export const GATES: Readonly<Record<string, (t: number) => readonly [number, number]>> = {
+  "that forget nothing": () => [1, 1],
+  "that change nothing": () => [1, 0],
+  "that underflow": (t) => [t % 3 === 0 ? 0 : 1e-30, 1],
+  "of which some wipe the state": (t) => [t % 5 === 2 ? 0 : 0.999, 0.5],
+};
 
 /** What `numTokens` of each slice of a batch stand on. */
 export interface SliceSpec {
@@ -25,6 +41,15 @@ export const SLICES: readonly SliceSpec[] = [
   { numTokens: 2, startPosition: 0, slot: 5 },
   { numTokens: 19, startPosition: 3, slot: 0 },
   { numTokens: 3, startPosition: 16, slot: 2 },
+];
+
+/** Long slices of every remainder among short ones. */
+export const LONG_SLICES: readonly SliceSpec[] = [
+  { numTokens: 16, startPosition: 9, slot: 4 },
+  { numTokens: 1, startPosition: 3, slot: 1 },
+  { numTokens: 45, startPosition: 0, slot: 5 },
+  { numTokens: 15, startPosition: 0, slot: 0 },
+  { numTokens: 33, startPosition: 7, slot: 2 },
 ];
 
 /** One more than the slots in use: it must stay as it is. */
@@ -67,4 +92,17 @@ export function statesOf(
     return slice;
   });
   return { states, slices };
+}
+
+/** The chunks of the slices that are long enough, (first row, rows) of each. */
+export async function chunkTable(gpu: TestGpu, specs: readonly SliceSpec[]) {
+  const rows: (readonly [number, number])[] = [];
+  let firstRow = 0;
+  for (const { numTokens } of specs) {
+    for (let i = 0; numTokens >= CHUNK_ROWS && i < numTokens; i += CHUNK_ROWS) {
+      rows.push([firstRow + i, Math.min(CHUNK_ROWS, numTokens - i)]);
+    }
+    firstRow += numTokens;
+  }
+  return { rows, numChunks: rows.length, chunks: await gpu.upload(Uint32Array.from(rows.flat())) };
 }

@@ -205,6 +205,75 @@ export function deltaRuleReference(
   return { out, states };
 }
 
+/**
+ * Of rows [firstRow, firstRow + numRows) and a value head, as chunks of the delta rule want them:
+ * solve and mix [numRows, numRows], decays up to each row and from it to the last.
+ */
+export function deltaSolveReference(
+  shape: LinearShape,
+  call: {
+    readonly mixed: Float32Array;
+    /** decay, rate, not read, not read. */
+    readonly gates: Float32Array;
+    readonly stride: number;
+    readonly firstRow: number;
+    readonly numRows: number;
+    readonly head: number;
+  },
+): { solve: Expected; mix: Expected; start: Float64Array; end: Float64Array } {
+  const { numKeyHeads, numValueHeads, keyDim } = shape;
+  const { mixed, gates, stride, firstRow, numRows, head } = call;
+  const keySize = numKeyHeads * keyDim;
+  const at = (row: number) =>
+    (firstRow + row) * stride + Math.floor(head * numKeyHeads / numValueHeads) * keyDim;
+  const gate = (row: number) => gates.subarray(4 * ((firstRow + row) * numValueHeads + head));
+  const dot = (a: number, b: number) => {
+    let sum = 0;
+    for (let i = 0; i < keyDim; i++) sum += mixed[a + i]! * mixed[b + i]!;
+    return sum;
+  };
+  const decayOf = (from: number, to: number) => {
+    let decay = 1;
+    for (let row = from; row <= to; row++) decay *= gate(row)[0]!;
+    return decay;
+  };
+  // Of products of unit vectors.
+  const error = (keyDim + 2 * numRows + 8) * ROUNDOFF;
+  const mix = emptyOf(numRows ** 2);
+  const inverse = new Float64Array(numRows ** 2);
+  const solve = emptyOf(numRows ** 2);
+  for (let i = 0; i < numRows; i++) {
+    for (let j = 0; j <= i; j++) {
+      mix.values[i * numRows + j] = decayOf(j + 1, i) * dot(at(i), at(j) + keySize);
+      mix.bounds[i * numRows + j] = error * decayOf(j + 1, i) + 2 ** -120;
+      let sum = i === j ? 1 : 0;
+      for (let m = j; m < i; m++) {
+        const overlap = decayOf(m + 1, i) * dot(at(i) + keySize, at(m) + keySize);
+        sum -= gate(i)[1]! * overlap * inverse[m * numRows + j]!;
+      }
+      inverse[i * numRows + j] = sum;
+    }
+  }
+  // What is off by E in a matrix is off by inverse * E * inverse in its inverse.
+  for (let j = 0; j < numRows; j++) {
+    let above = 0;
+    for (let i = j; i < numRows; i++) {
+      let left = 0;
+      for (let m = j; m <= i; m++) left += Math.abs(inverse[i * numRows + m]!);
+      solve.values[i * numRows + j] = inverse[i * numRows + j]! * gate(j)[1]!;
+      above += Math.abs(inverse[i * numRows + j]!);
+      solve.bounds[i * numRows + j] = error * left * above + 2 ** -120;
+    }
+  }
+  const rows = Array.from({ length: numRows }, (_, row) => row);
+  return {
+    solve,
+    mix,
+    start: Float64Array.from(rows, (row) => decayOf(0, row)),
+    end: Float64Array.from(rows, (row) => decayOf(row + 1, numRows - 1)),
+  };
+}
+
 /** norm(x) * weight * silu(gate) of each value head; gates lie in the projected rows. */
 export function gatedNormReference(
   shape: LinearShape,

@@ -32,15 +32,17 @@ import { sample } from "../../src/kernels/sample.ts";
 import { siluMul } from "../../src/kernels/silu_mul.ts";
 import { causalConv } from "../../src/kernels/causal_conv.ts";
 import { copyStates } from "../../src/kernels/copy_states.ts";
+import { deltaChunks } from "../../src/kernels/delta_chunks.ts";
 import { deltaInputs } from "../../src/kernels/delta_inputs.ts";
 import { deltaRule } from "../../src/kernels/delta_rule.ts";
+import { deltaSolve } from "../../src/kernels/delta_solve.ts";
 import { gateHeads } from "../../src/kernels/gate_heads.ts";
 import { gatedNorm } from "../../src/kernels/gated_norm.ts";
 import { splitGate } from "../../src/kernels/split_gate.ts";
 import { softcap } from "../../src/kernels/softcap.ts";
 import { defaultTuning, type Tuning } from "../../src/kernels/tuning.ts";
 import { planeBytes } from "../../src/formats/weight_format.ts";
-import { LINEAR_SHAPES } from "./linear_case.ts";
+import { CHUNKED_SHAPES, LINEAR_SHAPES } from "./linear_case.ts";
 import { sortExperts } from "../../src/kernels/sort_experts.ts";
 import { CLAMPED, experts } from "./expert_case.ts";
 import { openNullGpu } from "./null_gpu.ts";
@@ -192,6 +194,11 @@ const LINEAR = {
   numSlices: 1,
 };
 
+/** As wide as a config may have them. */
+const WIDE_HEADS = [
+  { numKeyHeads: 2, numValueHeads: 4, keyDim: 512, valueDim: 512, convKernel: 4 },
+];
+
 /** Each weight as five experts of two rows, with biases and without. */
 function expertCalls() {
   const operands = { x: buffer, y: buffer, experts: buffer, weights: buffer, numTokens: 2 };
@@ -253,6 +260,12 @@ const CALLS: Readonly<Record<string, { calls: Calls; tunings?: readonly Partial<
   copy_states: {
     calls: (kernels) => [copyStates(kernels, { states: buffer, numCols: 77, pairs: buffer })],
   },
+  delta_chunks: {
+    calls: (kernels) =>
+      [...CHUNKED_SHAPES, ...WIDE_HEADS].map((shape) =>
+        deltaChunks(kernels, { ...LINEAR, shape, solutions: buffer, out: buffer })
+      ),
+  },
   delta_inputs: {
     calls: (kernels) =>
       LINEAR_SHAPES.map((shape) =>
@@ -262,7 +275,20 @@ const CALLS: Readonly<Record<string, { calls: Calls; tunings?: readonly Partial<
   },
   delta_rule: {
     calls: (kernels) =>
-      LINEAR_SHAPES.map((shape) => deltaRule(kernels, { ...LINEAR, shape, out: buffer })),
+      LINEAR_SHAPES.flatMap((shape) =>
+        FLAGS.map((isOnlyShort) =>
+          deltaRule(kernels, { ...LINEAR, shape, out: buffer, isOnlyShort })
+        )
+      ),
+  },
+  delta_solve: {
+    calls: (kernels) =>
+      [...CHUNKED_SHAPES, ...WIDE_HEADS].map((shape) =>
+        deltaSolve(kernels, {
+          ...{ ...LINEAR, shape, chunks: buffer, numChunks: 1 },
+          solutions: buffer,
+        })
+      ),
   },
   gate_heads: {
     calls: (kernels) => [

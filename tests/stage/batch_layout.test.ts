@@ -52,13 +52,22 @@ describe("layoutBatch()", () => {
     expect([...layout.decodeRows]).toEqual([0]);
     expect([...layout.tiles]).toEqual([1, 16, 0, 1, 17, 4, 16, 1]);
     expect(layout.shape)
-      .toEqual({ numTokens: 21, numSamples: 2, numDecodeRows: 1, numTiles: 2, numSlices: 2 });
+      .toMatchObject({ numTokens: 21, numSamples: 2, numDecodeRows: 1, numTiles: 2, numSlices: 2 });
   });
 
   test("hands every token to the deterministic kernel where there are no tiles", () => {
     const plan = { ...PLAN, tileRows: 0 };
     const layout = layoutBatch({ stepId: 0, slices: [decode, prefill] }, LIMITS, plan);
     expect(layout.shape).toMatchObject({ numDecodeRows: 21, numTiles: 0 });
+  });
+
+  test("cuts slices of a chunk or more into chunks, where linear attention wants some", () => {
+    const batch = { stepId: 0, slices: [decode, prefill] };
+    const layout = layoutBatch(batch, LIMITS, { ...PLAN, chunkRows: 16 });
+    expect([...layout.chunks]).toEqual([1, 16, 17, 4]);
+    expect(layout.shape.numChunks).toBe(2);
+    expect(layoutBatch(batch, LIMITS, { ...PLAN, chunkRows: 21 }).shape.numChunks).toBe(0);
+    expect(layoutBatch(batch, LIMITS, PLAN).shape.numChunks).toBe(0);
   });
 
   test("samples the last row of a slice, or all rows where logits are wanted", () => {
