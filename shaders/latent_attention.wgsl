@@ -1,6 +1,6 @@
 // Causal attention of single tokens over the paged cache of latents, where a row is the key of every head
 // and its latent the value. A workgroup computes HEADS heads of the token row group.y, so that it reads a
-// row once for all of them, and replaces their queries by what they saw: the first LATENT_DIM elements.
+// row once for all of them, and replaces their queries by what they saw: the first LATENT_STRIDE elements.
 // Positions are taken in tiles of TILE, so the order of additions depends on the token's position alone.
 #include "step.wgsl"
 #include "token_row.wgsl"
@@ -9,9 +9,8 @@
 @group(0) @binding(3) var<storage, read> latents: array<u32>;         // [blocks, BLOCK_SIZE, WIDTH]
 @group(0) @binding(4) var<storage, read_write> heads: array<vec4f>;   // [num_tokens, NUM_HEADS, WIDTH / 4]
 
-const WIDTH = LATENT_DIM + ROPE_DIM;
 const QUADS = WIDTH / 4u;              // vec4 in a row
-const VALUE_QUADS = LATENT_DIM / 4u;   // of them in its latent
+const VALUE_QUADS = LATENT_STRIDE / 4u;   // of them in its latent
 const OWNED = (HEADS * VALUE_QUADS + TILE - 1u) / TILE;  // output vec4 of each thread
 
 var<workgroup> q: array<vec4f, HEADS * QUADS>;

@@ -1,5 +1,5 @@
 // What each query head asks of the rows of the latent cache: its plain part times the head's key rows of
-// kv_b, then its rotated part: [num_tokens, NUM_HEADS, COLS + ROPE_DIM]. The rows of a head are shared
+// kv_b, then its rotated part, each with zeros up to whole vec4: [num_tokens, NUM_HEADS, WIDTH]. The rows of a head are shared
 // among SLICES groups of threads and their sums joined in a fixed order, whatever the number of tokens.
 #include "step.wgsl"
 #include "token_row.wgsl"
@@ -14,7 +14,6 @@
 
 const UNITS = (COLS + 7u) / 8u;
 const UNIT_GROUPS = (UNITS + UNIT_THREADS - 1u) / UNIT_THREADS;  // workgroups for the columns of a head
-const WIDTH = COLS + ROPE_DIM;
 const Q_DIM = NOPE_DIM + ROPE_DIM;
 
 #if SLICES != 1
@@ -58,7 +57,8 @@ fn latent_query(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_i
     if (slice == 0u && token <= last_token) {
       for (var i = 0u; i < 8u; i++) {
         let column = unit * 8u + i;
-        if (column < COLS) {
+        // Weights beyond COLS are zero.
+        if (column < LATENT_STRIDE) {
           let value = select(sums[t].hi[i % 4u], sums[t].lo[i % 4u], i < 4u);
 #if ACCUMULATE
           latent_q[at + column] += value;
@@ -72,8 +72,10 @@ fn latent_query(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_i
     if (token <= last_token) {
       let rotated = (token * NUM_HEADS + head) * Q_DIM + NOPE_DIM;
       let position = token_rows[token].position;
-      for (var i = group.x % UNIT_GROUPS * UNIT_THREADS * SLICES + local; i < ROPE_DIM; i += UNIT_GROUPS * UNIT_THREADS * SLICES) {
-        latent_q[at + COLS + i] = rope_element(position, i, q[rotated + i], q[rotated + rope_partner(i)]);
+      for (var i = group.x % UNIT_GROUPS * UNIT_THREADS * SLICES + local; i < WIDTH - LATENT_STRIDE; i += UNIT_GROUPS * UNIT_THREADS * SLICES) {
+        var turned = 0.0;
+        if (i < ROPE_DIM) { turned = rope_element(position, i, q[rotated + i], q[rotated + rope_partner(i)]); }
+        latent_q[at + LATENT_STRIDE + i] = turned;
       }
     }
 #endif

@@ -3,13 +3,13 @@
 #include "step.wgsl"
 #include "vec8.wgsl"
 @group(0) @binding(1) var<storage, read> weights: array<u32>;   // rows START_ROW... of [NUM_HEADS, NOPE_DIM + VALUE_DIM, COLS]
-@group(0) @binding(2) var<storage, read> seen: array<vec4f>;    // [num_tokens, NUM_HEADS, (COLS + ROPE_DIM) / 4]
+@group(0) @binding(2) var<storage, read> seen: array<vec4f>;    // [num_tokens, NUM_HEADS, WIDTH / 4]
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 #include "weight_${WEIGHT_FORMAT}.wgsl"
 #include "lane_sum.wgsl"
 
 const UNITS = (COLS + 7u) / 8u;
-const QUADS = (COLS + ROPE_DIM) / 4u;
+const QUADS = WIDTH / 4u;
 const ROWS_PER_GROUP = WORKGROUP_SIZE / LANES;
 const OUT_ROWS = NUM_HEADS * VALUE_DIM;
 

@@ -6,6 +6,7 @@
 import { FormatError } from "./formats/format_error.ts";
 import { readSafetensorsHeader } from "./formats/safetensors.ts";
 import type { Store } from "./platform/platform.ts";
+import { openGgufModel } from "./weights/gguf_model.ts";
 import { storeFiles } from "./weights/model_files.ts";
 import type { ModelSource } from "./weights/model_source.ts";
 import { openSafetensorsModel } from "./weights/safetensors_model.ts";
@@ -27,8 +28,9 @@ export interface GoldenInput {
   readonly hidden: ReadonlyMap<number, Float32Array>;
 }
 
-/** The file beside config.json and model.safetensors. */
+/** The file beside config.json and model.safetensors, or beside {@link GGUF_FILE}. */
 export const GOLDEN_FILE = "golden.safetensors";
+const GGUF_FILE = "model.gguf";
 
 /**
  * Opens the folder that `store` is. Throws a FormatError for a damaged file and an Error when one
@@ -36,6 +38,8 @@ export const GOLDEN_FILE = "golden.safetensors";
  */
 export async function openGoldenCase(store: Store, name: string): Promise<GoldenCase> {
   const inputs = await readInputs(store);
+  const gguf = await openStoreSource(store, GGUF_FILE);
+  if (gguf !== null) return { source: await openGgufModel(gguf, { name }), inputs };
   const files = storeFiles(store, { prefix: "", name });
   return { source: await openSafetensorsModel(files, { name }), inputs };
 }

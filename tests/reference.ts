@@ -314,6 +314,17 @@ function attendOne(
   }
 }
 
+/** Heads [fromDim] cut off or with zeros up to [toDim]: exactly. */
+export function resizeHeadsReference(
+  x: Float32Array,
+  { fromDim, toDim }: { readonly fromDim: number; readonly toDim: number },
+): Float32Array {
+  return Float32Array.from({ length: x.length / fromDim * toDim }, (_, at) => {
+    const [head, i] = [Math.floor(at / toDim), at % toDim];
+    return i < fromDim ? x[head * fromDim + i]! : 0;
+  });
+}
+
 /** silu(gate) * up, for rows [gate, up] of `numCols` each. */
 export function siluMulReference(gateUp: Float32Array, numCols: number): Expected {
   const values = new Float64Array(gateUp.length / 2);

@@ -78,11 +78,27 @@ for (const name of CASES) {
   });
 }
 
+/** Checkpoints in GGUF files. */
+const GGUF_FILES = ["mixtral-gguf", "qwen3-moe-gguf", "gemma3-gguf"];
+
 test("no case is left out", () => {
   const folders = readdirSync("tests/golden", { withFileTypes: true })
     .filter((entry) => entry.isDirectory()).map(({ name }) => name);
-  expect([...CASES, ...SETTINGS].sort()).toEqual(folders.sort());
+  expect([...CASES, ...SETTINGS, ...GGUF_FILES].sort()).toEqual(folders.sort());
 });
+
+for (const name of GGUF_FILES) {
+  test(`${name} equals transformers on what its file holds`, async () => {
+    const target = localTarget({
+      context,
+      tuning: tuning({ isDeterministic: true }),
+      numStages: 2,
+    });
+    const options = { target, tolerance: TOLERANCE, clock: systemClock };
+    const report = await verifyCase(name, options, () => golden(name));
+    expect(report).toMatchObject({ ok: true, greedyMatch: true, stages: 2 });
+  });
+}
 
 test("more stages than layers are as many as layers", async () => {
   const target = localTarget({ context, tuning: tuning({}), numStages: 9 });

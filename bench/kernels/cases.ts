@@ -30,6 +30,7 @@ import { deltaRuleCases } from "./delta_rule.bench.ts";
 import { deltaSolveCases } from "./delta_solve.bench.ts";
 import { gateHeadsCases } from "./gate_heads.bench.ts";
 import { gatedNormCases } from "./gated_norm.bench.ts";
+import { resizeHeadsCases } from "./resize_heads.bench.ts";
 import { splitGateCases } from "./split_gate.bench.ts";
 import { sortExpertsCases } from "./sort_experts.bench.ts";
 import { softcapCases } from "./softcap.bench.ts";
@@ -69,5 +70,6 @@ export const KERNEL_CASES: Readonly<Record<string, CasesOf>> = {
   delta_chunks: deltaChunksCases,
   gate_heads: gateHeadsCases,
   gated_norm: gatedNormCases,
+  resize_heads: resizeHeadsCases,
   split_gate: splitGateCases,
 };

@@ -1,6 +1,6 @@
 /**
- * GGUF metadata as the Hugging Face config.json it was converted from, and GGUF tensor names as
- * Hugging Face names. An architecture is a row of a table.
+ * GGUF metadata as the Hugging Face config.json it was converted from. An architecture is a row of a
+ * table.
  *
  * @module
  */
@@ -14,6 +14,8 @@ interface GgufArchitecture {
   readonly modelType: string;
   /** Rows of q and k are permuted, so that rope pairs are neighbours. */
   readonly isRopeInterleaved: boolean;
+  /** Fields of this architecture alone. */
+  readonly ownFields?: (fields: Fields) => Record<string, unknown>;
 }
 
 /** By `general.architecture`. */
@@ -21,26 +23,8 @@ const ARCHITECTURES: Readonly<Record<string, GgufArchitecture>> = {
   llama: { modelType: "llama", isRopeInterleaved: true },
   qwen2: { modelType: "qwen2", isRopeInterleaved: false },
   qwen3: { modelType: "qwen3", isRopeInterleaved: false },
-};
-
-const MODEL_NAMES: Readonly<Record<string, string>> = {
-  token_embd: "model.embed_tokens",
-  output_norm: "model.norm",
-  output: "lm_head",
-};
-
-const LAYER_NAMES: Readonly<Record<string, string>> = {
-  attn_norm: "input_layernorm",
-  attn_q: "self_attn.q_proj",
-  attn_k: "self_attn.k_proj",
-  attn_v: "self_attn.v_proj",
-  attn_output: "self_attn.o_proj",
-  attn_q_norm: "self_attn.q_norm",
-  attn_k_norm: "self_attn.k_norm",
-  ffn_norm: "post_attention_layernorm",
-  ffn_gate: "mlp.gate_proj",
-  ffn_up: "mlp.up_proj",
-  ffn_down: "mlp.down_proj",
+  qwen3moe: { modelType: "qwen3_moe", isRopeInterleaved: false, ownFields: qwen3MoeFields },
+  gemma3: { modelType: "gemma3_text", isRopeInterleaved: false, ownFields: gemma3Fields },
 };
 
 /** More layers than any model has; models/dense_config.ts has the same bound. */
@@ -48,17 +32,6 @@ const MAX_BLOCKS = 1024;
 
 /** The tensor of divisors that llama3 rope scaling became. */
 export const ROPE_FACTORS_TENSOR = "rope_freqs.weight";
-
-/** The Hugging Face name of a GGUF tensor, or null when it has none. */
-export function hfTensorName(ggufName: string): string | null {
-  const match = /^(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)$/.exec(ggufName);
-  if (!match) return null;
-  const [, layer, stem = "", kind] = match;
-  const names = layer === undefined ? MODEL_NAMES : LAYER_NAMES;
-  if (!Object.hasOwn(names, stem)) return null;
-  const prefix = layer === undefined ? "" : `model.layers.${layer}.`;
-  return `${prefix}${names[stem]}.${kind}`;
-}
 
 /**
  * The config.json that `header` amounts to. Beyond Hugging Face's fields:
@@ -91,10 +64,13 @@ export function configFromGguf(header: GgufHeader, fileName: string): HfConfig {
     throw new FormatError(fileName, "keys and values have different sizes: this is not supported");
   }
   const slidingWindow = fields.size("attention.sliding_window", 0);
+  const numExperts = fields.size("expert_count", 0);
+  const modelType = name === "llama"
+    ? relativeOfLlama({ slidingWindow, numExperts })
+    : architecture.modelType;
   const hasAny = (...names: string[]) => names.some((bias) => tensors.has(`blk.0.${bias}.bias`));
   const config: Record<string, unknown> = {
-    // GGUF calls Mistral "llama"; only the window tells them apart.
-    model_type: name === "llama" && slidingWindow > 0 ? "mistral" : architecture.modelType,
+    model_type: modelType,
     hidden_size: hiddenSize,
     intermediate_size: fields.size("feed_forward_length"),
     num_hidden_layers: numBlocks(fields),
@@ -121,7 +97,43 @@ export function configFromGguf(header: GgufHeader, fileName: string): HfConfig {
     config["sliding_window"] = slidingWindow;
     config["use_sliding_window"] = true;
   }
-  return config;
+  if (numExperts > 0) {
+    config["num_local_experts"] = numExperts;
+    config["num_experts_per_tok"] = fields.count("expert_used_count");
+  }
+  return { ...config, ...architecture.ownFields?.(fields) };
+}
+
+/** GGUF calls Mistral and Mixtral "llama"; only the experts and the window tell them apart. */
+function relativeOfLlama(
+  { slidingWindow, numExperts }: { readonly slidingWindow: number; readonly numExperts: number },
+): string {
+  if (numExperts > 0) return "mixtral";
+  return slidingWindow > 0 ? "mistral" : "llama";
+}
+
+function qwen3MoeFields(fields: Fields): Record<string, unknown> {
+  return {
+    moe_intermediate_size: fields.count("expert_feed_forward_length"),
+    norm_topk_prob: fields.get("expert_weights_norm") ?? true,
+  };
+}
+
+/** Layers of the one Gemma 3 whose scores are scaled by the hidden size for each head. */
+const GEMMA3_27B_BLOCKS = 62;
+
+/** What converters leave out are constants of the family; norms got their 1 added. */
+function gemma3Fields(fields: Fields): Record<string, unknown> {
+  const isLargest = fields.count("block_count") === GEMMA3_27B_BLOCKS;
+  return {
+    unit_offset_norms: false,
+    query_pre_attn_scalar: isLargest
+      ? fields.count("embedding_length") / fields.count("attention.head_count")
+      : fields.count("attention.key_length", 256),
+    rope_theta: fields.number("rope.freq_base", 1e6),
+    rope_local_base_freq: fields.number("rope.freq_base_swa", 10_000),
+    final_logit_softcapping: fields.get("final_logit_softcapping") ?? null,
+  };
 }
 
 /** `block_count`, which must be the number of blocks that have tensors. */

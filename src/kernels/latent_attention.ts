@@ -2,7 +2,7 @@ import source from "../../shaders/latent_attention.wgsl" with { type: "text" };
 import type { Dispatch } from "../gpu/dispatch.ts";
 import { f32Literal } from "../gpu/f32_literal.ts";
 import type { KernelContext } from "./context.ts";
-import { type LatentCache, latentConstants } from "./latent_cache.ts";
+import { type LatentCache, latentConstants, latentWidth } from "./latent_cache.ts";
 
 /** Elements of queries that fit a workgroup's memory beside their scores: 12 KiB of f32. */
 const MAX_QUERY_ELEMENTS = 3072;
@@ -20,7 +20,7 @@ export function latentAttention(
     readonly blockTables: GPUBuffer;
     readonly maxBlocks: number;
     /**
-     * f32 [numTokens, numHeads, latentDim + ropeDim]: queries, whose first latentDim elements are
+     * f32 [numTokens, numHeads, latentWidth]: queries, whose first latentDim elements are
      * replaced by the latents that the head saw.
      */
     readonly heads: GPUBuffer;
@@ -31,10 +31,7 @@ export function latentAttention(
   },
 ): Dispatch {
   const { cache, numHeads } = call;
-  const limit = Math.min(
-    MAX_HEADS,
-    Math.floor(MAX_QUERY_ELEMENTS / (cache.latentDim + cache.ropeDim)),
-  );
+  const limit = Math.min(MAX_HEADS, Math.floor(MAX_QUERY_ELEMENTS / latentWidth(cache)));
   const heads = largestDivisor(numHeads, limit);
   return {
     program: kernels.programs.get({ name: "latent_attention", source }, {

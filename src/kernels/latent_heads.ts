@@ -1,5 +1,6 @@
 import type { Constants } from "../gpu/preprocess.ts";
 import type { Weight, WeightPart } from "../gpu/weight.ts";
+import { latentRowConstants } from "./latent_cache.ts";
 import { weightConstants } from "./projection_call.ts";
 
 /** Heads whose keys and values follow from a latent by one matrix. */
@@ -17,6 +18,7 @@ export interface LatentHeads {
 export function latentHeadConstants(heads: LatentHeads, part: WeightPart): Constants {
   return {
     ...weightConstants(part, heads.weight.numCols),
+    ...latentRowConstants({ latentDim: heads.weight.numCols, ropeDim: heads.ropeDim }),
     START_ROW: part.startRow,
     NUM_HEADS: heads.numHeads,
     NOPE_DIM: heads.nopeDim,

@@ -25,7 +25,7 @@ export function latentQuery(
     readonly isInterleaved: boolean;
     /** f32 [numTokens, numHeads, nopeDim + ropeDim], not yet turned. */
     readonly q: GPUBuffer;
-    /** f32 [numTokens, numHeads, latentDim + ropeDim]. */
+    /** f32 [numTokens, numHeads, latentWidth]. */
     readonly out: GPUBuffer;
     readonly numTokens: number;
   },

@@ -13,7 +13,7 @@ const TOKENS = 4;
 export function latentValue(
   kernels: KernelContext,
   call: LatentHeads & {
-    /** f32 [numTokens, numHeads, latentDim + ropeDim]: what `latentAttention` left. */
+    /** f32 [numTokens, numHeads, latentWidth]: what `latentAttention` left. */
     readonly seen: GPUBuffer;
     /** f32 [numTokens, numHeads, valueDim]. */
     readonly y: GPUBuffer;

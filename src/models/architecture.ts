@@ -8,7 +8,7 @@ import type { HfConfig, ModelConfig } from "../core.ts";
 import type { Dispatch } from "../gpu/dispatch.ts";
 import type { Weight } from "../gpu/weight.ts";
 import type { KernelContext } from "../kernels/context.ts";
-import type { LayerCache, LayerMemory } from "./layer_memory.ts";
+import { kvMemory, type LayerCache, type LayerMemory } from "./layer_memory.ts";
 
 /** One row of the registry. */
 export interface Architecture {
@@ -126,8 +126,7 @@ export function layerMemoryOf(
   },
   layer: number,
 ): LayerMemory {
-  const { numKvHeads, headDim } = config;
-  return architecture.layerMemory?.(config, layer) ?? { type: "kv", numKvHeads, headDim };
+  return architecture.layerMemory?.(config, layer) ?? kvMemory(config);
 }
 
 /**

@@ -5,17 +5,14 @@
  */
 import type { ModelConfig } from "../core.ts";
 import type { Dispatch } from "../gpu/dispatch.ts";
-import type { AttentionCall } from "../kernels/attention_call.ts";
-import { attentionDecode } from "../kernels/attention_decode.ts";
-import { attentionPrefill } from "../kernels/attention_prefill.ts";
 import { gateHeads } from "../kernels/gate_heads.ts";
-import { kvStore } from "../kernels/kv_store.ts";
 import { projection } from "../kernels/projection.ts";
 import { headNorm } from "../kernels/rms_norm.ts";
 import { rope } from "../kernels/rope.ts";
 import { splitGate } from "../kernels/split_gate.ts";
 import { addProjection } from "./add_projection.ts";
 import { type LayerRun, type LayerTensors, operand } from "./architecture.ts";
+import { paddedScratch, storeAndAttend } from "./kv_attention.ts";
 import { kvCacheOf } from "./layer_memory.ts";
 import { tensorNames } from "./layer_tensors.ts";
 import { normHidden } from "./norm_hidden.ts";
@@ -55,6 +52,7 @@ export function attentionScratch(config: ModelConfig): Record<string, number> {
     qkv: qkvColumns(config),
     ...(config.hasOutputGate && { gatedQkv: projectedColumns(config) }),
     attended: config.numHeads * config.headDim,
+    ...paddedScratch(config),
   };
 }
 
@@ -100,19 +98,7 @@ export function attentionBlock(run: LayerRun): Dispatch[] {
       isInterleaved: turn.isInterleaved,
       numTokens,
     }),
-    kvStore(kernels, { cache, tokenRows: batch.tokenRows, qkv, stride, keyOffset, numTokens }),
-    ...attention(run, {
-      cache,
-      blockTables: batch.blockTables,
-      maxBlocks: batch.maxBlocks,
-      qkv,
-      stride,
-      out: attended,
-      numHeads: config.numHeads,
-      scale: config.attentionScale,
-      window: config.slidingWindows[run.layer] ?? null,
-      sinks: vectors["sinks"] ?? null,
-    }),
+    ...storeAndAttend(run, { cache, qkv, stride, attended }),
     ...(gatedQkv
       ? [gateHeads(kernels, {
         ...{ x: gatedQkv, y: attended, numTokens },
@@ -150,24 +136,6 @@ function queryKeyNorms(
       numRows: shape.numTokens,
     });
   return [norm("queryNorm", 0, numHeads), norm("keyNorm", at.keyOffset, numKvHeads)];
-}
-
-/** Single tokens and runs of tokens each have their kernel; a batch may hold both. */
-function attention(run: LayerRun, call: AttentionCall): Dispatch[] {
-  const { kernels, batch, shape } = run;
-  return [
-    ...(shape.numDecodeRows > 0
-      ? [attentionDecode(kernels, {
-        ...call,
-        tokenRows: batch.tokenRows,
-        decodeRows: batch.decodeRows,
-        numRows: shape.numDecodeRows,
-      })]
-      : []),
-    ...(shape.numTiles > 0
-      ? [attentionPrefill(kernels, { ...call, tiles: batch.tiles, numTiles: shape.numTiles })]
-      : []),
-  ];
 }
 
 /** What q, k and v are projected to: each query head with its gate, if it has one. */

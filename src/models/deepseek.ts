@@ -48,19 +48,17 @@ export const deepseekLayers: Pick<
  */
 export function readDeepseekConfig(fields: HfConfig, modelType: string): ModelConfig {
   const config = new ConfigReader(fields);
-  const size = (name: string, range: { multiple?: number; maximum: number }) => {
-    const { multiple = 1, maximum } = range;
-    const value = config.size(name, { maximum });
-    if (value % multiple === 0) return value;
-    throw config.fail(name, `a multiple of ${multiple}`);
-  };
   const head = { maximum: MAX_HEAD_DIM };
+  const ropeDim = config.size("qk_rope_head_dim", head);
+  if (ropeDim % 2 !== 0) throw config.fail("qk_rope_head_dim", "even");
   const sizes = {
-    queryRank: config.has("q_lora_rank") ? size("q_lora_rank", { maximum: MAX_COLUMNS }) : null,
-    latentDim: size("kv_lora_rank", { maximum: MAX_LATENT_DIM, multiple: 4 }),
-    nopeDim: size("qk_nope_head_dim", head),
-    ropeDim: size("qk_rope_head_dim", { ...head, multiple: 4 }),
-    valueDim: size("v_head_dim", head),
+    queryRank: config.has("q_lora_rank")
+      ? config.size("q_lora_rank", { maximum: MAX_COLUMNS })
+      : null,
+    latentDim: config.size("kv_lora_rank", { maximum: MAX_LATENT_DIM }),
+    nopeDim: config.size("qk_nope_head_dim", head),
+    ropeDim,
+    valueDim: config.size("v_head_dim", head),
   };
   // What turns is all that rope knows of a head, and every head has its own keys.
   const heads = { head_dim: sizes.ropeDim, num_key_value_heads: null };

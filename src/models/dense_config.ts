@@ -4,7 +4,7 @@
  * @module
  */
 import type { ModelConfig } from "../core.ts";
-import { type ConfigReader, ModelConfigError } from "./config_reader.ts";
+import type { ConfigReader } from "./config_reader.ts";
 import { readRope, type RopeDefaults } from "./rope_config.ts";
 
 /** What a field means that a file leaves out, by its class in Hugging Face's transformers. */
@@ -20,11 +20,20 @@ export interface DenseDefaults {
   /** 1e-6 where left out. */
   readonly rmsNormEps?: number;
   readonly rope?: RopeDefaults;
-  /** The only activation that the MLP may have, and its field; silu in `hidden_act` where left out. */
+  /** The MLP's activation where the file has none, and its field; silu in `hidden_act` where left out. */
   readonly activation?: { readonly field: string; readonly value: ModelConfig["activation"] };
 }
 
 const SILU = { field: "hidden_act", value: "silu" } as const;
+
+/** Spellings of what the MLP does with its gate, by transformers' names. */
+const ACTIVATIONS: Readonly<Record<string, ModelConfig["activation"]>> = {
+  silu: "silu",
+  swish: "silu",
+  gelu_pytorch_tanh: "gelu_pytorch_tanh",
+  gelu_new: "gelu_pytorch_tanh",
+  gelu_fast: "gelu_pytorch_tanh",
+};
 
 /** Far above any model, far below what a hostile file could make this program allocate. */
 const MAX_LAYERS = 1024;
@@ -36,8 +45,7 @@ const MAX_POSITIONS = 2 ** 31;
 
 /** The fields that dense models share; the rest are the caller's to override. */
 export function readDenseConfig(config: ConfigReader, defaults: DenseDefaults): ModelConfig {
-  const { field, value: activation } = defaults.activation ?? SILU;
-  if (config.text(field, activation) !== activation) throw config.fail(field, `"${activation}"`);
+  const activation = readActivation(config, defaults.activation ?? SILU);
   const hiddenSize = config.size("hidden_size", { maximum: MAX_COLUMNS });
   const numLayers = config.size("num_hidden_layers", { maximum: MAX_LAYERS });
   const heads = readHeads(config, { hiddenSize, defaults });
@@ -49,7 +57,10 @@ export function readDenseConfig(config: ConfigReader, defaults: DenseDefaults): 
     numLayers,
     ...heads,
     rmsNormEps: config.positive("rms_norm_eps", defaults.rmsNormEps ?? 1e-6),
-    rope: readRope(config, heads.headDim, defaults.rope),
+    rope: readRope(config, heads.headDim, {
+      ...defaults.rope,
+      maxPositions: defaults.maxPositions,
+    }),
     slidingRope: null,
     hasUnitOffsetNorms: false,
     embeddingScale: 1,
@@ -78,6 +89,15 @@ export function readDenseConfig(config: ConfigReader, defaults: DenseDefaults): 
       ? defaults.eosTokenIds
       : config.sizes("eos_token_id"),
   };
+}
+
+function readActivation(
+  config: ConfigReader,
+  { field, value }: NonNullable<DenseDefaults["activation"]>,
+): ModelConfig["activation"] {
+  const name = config.text(field, value);
+  if (Object.hasOwn(ACTIVATIONS, name)) return ACTIVATIONS[name]!;
+  throw config.fail(field, Object.keys(ACTIVATIONS).map((known) => `"${known}"`).join(" or "));
 }
 
 /** `attention_bias` speaks of all four projections; what GGUF amounts to tells them apart. */
@@ -112,7 +132,6 @@ function readHeads(
     maximum: MAX_HEAD_DIM,
     fallback: defaultDim ?? Math.floor(hiddenSize / numHeads),
   });
-  if (headDim % 4 !== 0) throw new ModelConfigError(`Head size ${headDim} is no multiple of 4`);
   if (numHeads * headDim > MAX_COLUMNS) {
     throw config.fail("num_attention_heads", `at most ${MAX_COLUMNS} / ${headDim}, the head size`);
   }

@@ -43,13 +43,10 @@ const DEFAULTS: DenseDefaults = {
 const LOCAL_THETA = 10_000;
 const SLIDING_PATTERN = 6;
 
-/** Reads the fields of a text model. */
+/** Reads the fields of a text model. transformers caps no scores, whatever `attn_logit_softcapping` says. */
 export function readGemma3Config(hf: HfConfig): ModelConfig {
   const config = new ConfigReader({ ...FIELDS, ...hf });
   const dense = readDenseConfig(config, DEFAULTS);
-  if (config.has("attn_logit_softcapping")) {
-    throw config.fail("attn_logit_softcapping", "null: capped scores are not supported");
-  }
   if (config.flag("use_bidirectional_attention", false)) {
     throw config.fail("use_bidirectional_attention", "false");
   }
@@ -60,7 +57,8 @@ export function readGemma3Config(hf: HfConfig): ModelConfig {
     ...dense,
     ...readAttentionBiases(config),
     hasQkNorm: true,
-    hasUnitOffsetNorms: true,
+    // What GGUF amounts to has the 1 in its weights.
+    hasUnitOffsetNorms: config.flag("unit_offset_norms", true),
     embeddingScale: Math.sqrt(dense.hiddenSize),
     attentionScale: 1 / Math.sqrt(config.positive("query_pre_attn_scalar", 256)),
     logitCap: config.has("final_logit_softcapping")
@@ -69,6 +67,7 @@ export function readGemma3Config(hf: HfConfig): ModelConfig {
     slidingRope: readRope(config, dense.headDim, {
       layerType: "sliding_attention",
       theta: LOCAL_THETA,
+      maxPositions: DEFAULTS.maxPositions,
     }),
     slidingWindows: readSlidingWindows(config, dense.numLayers, slidesByPattern(config)),
   };

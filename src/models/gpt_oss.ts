@@ -56,9 +56,6 @@ function readConfig(hf: HfConfig): ModelConfig {
   const hasRope = ["rope_scaling", "rope_parameters"].some((name) => (hf[name] ?? null) !== null);
   const rope = hasRope ? {} : { rope_parameters: ROPE_PARAMETERS };
   const config = new ConfigReader({ ...FIELDS, ...hf, ...rope });
-  if (config.object("quantization_config")?.text("quant_method", "") === "mxfp4") {
-    throw config.fail("quantization_config", "absent: MXFP4 is not supported yet, bf16 is");
-  }
   const dense = readDenseConfig(config, DEFAULTS);
   const { numLayers } = dense;
   return {

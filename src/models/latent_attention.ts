@@ -8,6 +8,7 @@
 import type { LatentAttentionConfig, ModelConfig } from "../core.ts";
 import type { Dispatch } from "../gpu/dispatch.ts";
 import { latentAttention } from "../kernels/latent_attention.ts";
+import { latentWidth } from "../kernels/latent_cache.ts";
 import { latentQuery } from "../kernels/latent_query.ts";
 import { latentStore } from "../kernels/latent_store.ts";
 import { latentValue } from "../kernels/latent_value.ts";
@@ -76,7 +77,7 @@ export function latentAttentionScratch(config: ModelConfig): Record<string, numb
     // Queries, and then what the heads attended to.
     heads: numHeads * Math.max(nopeDim + ropeDim, valueDim),
     latent: latentDim + ropeDim,
-    latentHeads: numHeads * (latentDim + ropeDim),
+    latentHeads: numHeads * latentWidth({ latentDim, ropeDim }),
   };
 }
 

@@ -9,7 +9,7 @@ import { latentBytes, type LatentCache } from "../kernels/latent_cache.ts";
 
 /** What one layer keeps. Sizes in elements. */
 export type LayerMemory =
-  /** K and V of every token, each [numKvHeads, headDim]. */
+  /** K and V of every token, each [numKvHeads, headDim], as `kvMemory` pads heads. */
   | { readonly type: "kv"; readonly numKvHeads: number; readonly headDim: number }
   /** One row of every token that all heads share: a latent and the rotated part of its key. */
   | { readonly type: "latent"; readonly latentDim: number; readonly ropeDim: number }
@@ -37,6 +37,18 @@ export interface MemoryRoom {
   readonly numBlocks: number;
   /** Running sequences and saved states. */
   readonly numSlots: number;
+}
+
+/** K and V of every head, whose sizes the kernels read four at a time: others end with zeros. */
+export function kvMemory(
+  { numKvHeads, headDim }: { readonly numKvHeads: number; readonly headDim: number },
+): LayerMemory {
+  return { type: "kv", numKvHeads, headDim: paddedHeadDim(headDim) };
+}
+
+/** Elements of a head in the cache. */
+export function paddedHeadDim(headDim: number): number {
+  return Math.ceil(headDim / 4) * 4;
 }
 
 /** Bytes of each buffer of one layer. States stay f32. */

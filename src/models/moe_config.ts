@@ -30,6 +30,10 @@ export function readExperts(
   isSparse: readonly boolean[],
 ): MoeConfig {
   const { numExpertsFields, sizeField } = defaults;
+  const activation = config.text("hidden_act", "silu");
+  if (activation !== "silu" && activation !== "swish") {
+    throw config.fail("hidden_act", '"silu": experts have no other activation');
+  }
   const numField = numExpertsFields.find((name) => config.has(name)) ?? numExpertsFields[0] ?? "";
   const numExperts = config.size(numField, {
     maximum: MAX_EXPERTS,

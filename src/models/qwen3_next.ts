@@ -9,6 +9,7 @@ import {
   readAttentionBiases,
   readDenseConfig,
 } from "./dense_config.ts";
+import { kvMemory } from "./layer_memory.ts";
 import { joinTensors } from "./layer_tensors.ts";
 import { isLinear, linearBlock, linearMemory, linearScratch, linearTensors } from "./linear.ts";
 import { mlpBlock, mlpTensors } from "./mlp_block.ts";
@@ -31,10 +32,7 @@ export const qwen3Next: Architecture = {
       isLinear(config, layer) ? linearTensors(config, layer) : attentionTensors(config, layer),
       isSparse(config, layer) ? moeTensors(config, layer, EXPERT_NAMES) : mlpTensors(config, layer),
     ),
-  layerMemory: (config, layer) =>
-    isLinear(config, layer)
-      ? linearMemory(config)
-      : { type: "kv", numKvHeads: config.numKvHeads, headDim: config.headDim },
+  layerMemory: (config, layer) => isLinear(config, layer) ? linearMemory(config) : kvMemory(config),
   scratchColumns: (config) => [
     // The first block of a layer is either of the two.
     widest(attentionScratch(config), config.linear ? linearScratch(config) : {}),

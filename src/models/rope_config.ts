@@ -1,5 +1,5 @@
 import type { RopeConfig } from "../core.ts";
-import { type ConfigReader, ModelConfigError } from "./config_reader.ts";
+import { ConfigReader, ModelConfigError } from "./config_reader.ts";
 import { yarnMscale } from "./rope_angles.ts";
 
 type Scaling = RopeConfig["scaling"];
@@ -12,6 +12,8 @@ export interface RopeDefaults {
   readonly theta?: number;
   /** Share of a head that turns; 1 where left out. */
   readonly rotaryShare?: number;
+  /** `max_position_embeddings` of a file that has none. */
+  readonly maxPositions?: number;
   /** Which part of a file that has a rope for each type of layers; "full_attention" where left out. */
   readonly layerType?: "full_attention" | "sliding_attention";
 }
@@ -24,8 +26,8 @@ export interface RopeDefaults {
 export function readRope(
   config: ConfigReader,
   headDim: number,
-  { layerType = "full_attention", theta: defaultTheta = 10_000, rotaryShare = 1 }: RopeDefaults =
-    {},
+  { layerType = "full_attention", theta: defaultTheta = 10_000, rotaryShare = 1, maxPositions }:
+    RopeDefaults = {},
 ): RopeConfig {
   const isGlobal = layerType === "full_attention";
   const [scaling, parameters] = ["rope_scaling", "rope_parameters"].map((name) => {
@@ -39,11 +41,15 @@ export function readRope(
   const base = places.find((place) => place.has("rope_theta"))?.positive("rope_theta");
   const baseField = isGlobal ? "rope_theta" : "rope_local_base_freq";
   const theta = base ?? config.positive(baseField, defaultTheta);
+  const positions = new ConfigReader({
+    max_position_embeddings: maxPositions,
+    ...config.fields,
+  });
   return {
     theta,
     rotaryDim,
     isInterleaved: config.flag("rope_interleaved", false),
-    scaling: readScaling(places[0] ?? null, { config, theta, numPairs: rotaryDim / 2 }),
+    scaling: readScaling(places[0] ?? null, { config: positions, theta, numPairs: rotaryDim / 2 }),
   };
 }
 
@@ -70,7 +76,8 @@ function readScaling(
   },
 ): Scaling {
   const type = scaling?.text("rope_type", scaling.text("type", "default")) ?? "default";
-  if (scaling === null || type === "default") return { type: "none" };
+  // What "dynamic" does begins behind `max_position_embeddings`: longer sequences are not its due.
+  if (scaling === null || type === "default" || type === "dynamic") return { type: "none" };
   if (type === "linear") return { type, factor: scaling.positive("factor") };
   if (type === "llama3") return readLlama3(scaling, config);
   if (type === "yarn") return readYarn(scaling, config, theta);
@@ -81,8 +88,8 @@ function readScaling(
     throw scaling.fail("factors", `a list of ${numPairs} numbers above 0`);
   }
   throw new ModelConfigError(
-    `Rope scaling "${type}" is not supported: supported are "default", "linear", "llama3" and ` +
-      '"yarn"',
+    `Rope scaling "${type}" is not supported: supported are "default", "linear", ` +
+      '"dynamic", "llama3" and "yarn"',
   );
 }
 

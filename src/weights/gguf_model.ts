@@ -7,7 +7,8 @@ import type { HfConfig } from "../core.ts";
 import type { ByteSource } from "../formats/byte_source.ts";
 import { FormatError } from "../formats/format_error.ts";
 import { type GgufHeader, readGgufHeader } from "../formats/gguf.ts";
-import { configFromGguf, hfTensorName, ROPE_FACTORS_TENSOR } from "../formats/gguf_config.ts";
+import { configFromGguf, ROPE_FACTORS_TENSOR } from "../formats/gguf_config.ts";
+import { hfTensors } from "../formats/gguf_tensor_names.ts";
 import { dequantize } from "../formats/weight_format.ts";
 import type { ModelSource } from "./model_source.ts";
 import { TensorIndex } from "./tensor_index.ts";
@@ -24,10 +25,13 @@ export async function openGgufModel(
     const header = await readGgufHeader(source);
     checkIsWhole(header, source.name);
     const index = new TensorIndex();
-    for (const tensor of header.tensors.values()) {
-      index.add(hfTensorName(tensor.name) ?? tensor.name, { tensor, source });
+    const config = configFromGguf(header, source.name);
+    for (const stored of header.tensors.values()) {
+      for (const tensor of hfTensors(stored, String(config["model_type"]))) {
+        index.add(tensor.name, { tensor, source });
+      }
     }
-    const hfConfig = await withRopeFactors(configFromGguf(header, source.name), index);
+    const hfConfig = await withRopeFactors(config, index);
     return {
       name,
       hfConfig,

@@ -39,12 +39,19 @@ export function requireTensor(
 ): TensorEntry {
   const entry = source.tensors.get(name);
   if (entry) return entry;
-  const typeName = source.unreadable.get(name);
+  const stored = quantisedNames(name).find((known) => source.unreadable.has(known));
   throw new FormatError(
     source.name,
-    typeName === undefined
+    stored === undefined
       ? `tensor "${name}" is missing: is this the whole model?`
-      : `tensor "${name}" is ${typeName}, which is not supported: use a model in one of ` +
+      : `tensor "${stored}" is ${source.unreadable.get(stored)}, which is not supported: use the ` +
+        "model's repository in BF16 or a GGUF file of it, in one of " +
         Object.keys(WEIGHT_FORMATS).map((format) => format.toUpperCase()).join(", "),
   );
+}
+
+/** What the tensor may be called where its values are packed: as itself, by MXFP4, GPTQ and others. */
+function quantisedNames(name: string): string[] {
+  const packed = ["qweight", "weight_packed"].map((kind) => name.replace(/\bweight$/, kind));
+  return [name, `${name}_blocks`, ...packed];
 }

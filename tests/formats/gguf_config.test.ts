@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { readGgufHeader } from "../../src/formats/gguf.ts";
-import { configFromGguf, hfTensorName } from "../../src/formats/gguf_config.ts";
+import { configFromGguf } from "../../src/formats/gguf_config.ts";
+import { hfTensorName, hfTensors } from "../../src/formats/gguf_tensor_names.ts";
+import type { ListedTensor } from "../../src/formats/tensor_entry.ts";
 import { MemorySource } from "../../src/weights/memory_source.ts";
 import { array, asF32, asText, asU32, type TypedValue, u32, writeGguf } from "./gguf_writer.ts";
 
@@ -175,9 +177,82 @@ test.each([
   ["blk.3.ffn_gate.weight", "model.layers.3.mlp.gate_proj.weight"],
   ["blk.3.ffn_up.weight", "model.layers.3.mlp.up_proj.weight"],
   ["blk.3.ffn_down.weight", "model.layers.3.mlp.down_proj.weight"],
+  ["blk.3.ffn_gate_inp.weight", null],
   ["rope_freqs.weight", null],
   ["blk.0.output.weight", null],
   ["blk.0.constructor.weight", null],
 ])("hfTensorName(%s) is %s", (gguf, hf) => {
-  expect(hfTensorName(gguf)).toBe(hf);
+  expect(hfTensorName(gguf, "llama")).toBe(hf);
+});
+
+test.each([
+  ["blk.1.ffn_gate_inp.weight", "mixtral", "model.layers.1.block_sparse_moe.gate.weight"],
+  ["blk.1.ffn_gate_inp.weight", "qwen3_moe", "model.layers.1.mlp.gate.weight"],
+  ["blk.1.ffn_norm.weight", "gemma3_text", "model.layers.1.pre_feedforward_layernorm.weight"],
+  ["blk.1.post_ffw_norm.weight", "gemma3_text", "model.layers.1.post_feedforward_layernorm.weight"],
+])("hfTensorName(%s) of %s is %s", (gguf, modelType, hf) => {
+  expect(hfTensorName(gguf, modelType)).toBe(hf);
+});
+
+describe("stacked experts", () => {
+  const stacked: ListedTensor = {
+    name: "blk.2.ffn_up_exps.weight",
+    format: "f16",
+    typeName: "F16",
+    shape: [3, 4, 8],
+    offset: 1000,
+    byteLength: 192,
+  };
+
+  test("become one tensor for each expert, where it lies", () => {
+    const own = { format: "f16", typeName: "F16", shape: [4, 8], byteLength: 64 };
+    expect(hfTensors(stacked, "mixtral")).toEqual([
+      { ...own, name: "model.layers.2.block_sparse_moe.experts.0.w3.weight", offset: 1000 },
+      { ...own, name: "model.layers.2.block_sparse_moe.experts.1.w3.weight", offset: 1064 },
+      { ...own, name: "model.layers.2.block_sparse_moe.experts.2.w3.weight", offset: 1128 },
+    ]);
+    expect(hfTensors({ ...stacked, name: "blk.0.ffn_down_exps.weight" }, "qwen3_moe")[1]).toEqual(
+      { ...own, name: "model.layers.0.mlp.experts.1.down_proj.weight", offset: 1064 },
+    );
+  });
+
+  test("stay as they are where no model has them, or they are no stack", () => {
+    for (
+      const other of [stacked, { ...stacked, shape: [3, 32] }, { ...stacked, shape: [5, 2, 3] }]
+    ) {
+      expect(hfTensors(other, other === stacked ? "llama" : "mixtral")).toEqual([other]);
+    }
+  });
+});
+
+test("llama with experts is mixtral", async () => {
+  const fields = { "llama.expert_count": asU32(8), "llama.expert_used_count": asU32(2) };
+  expect(await config("llama", fields)).toMatchObject({
+    ...{ model_type: "mixtral", num_local_experts: 8, num_experts_per_tok: 2 },
+    rope_interleaved: true,
+  });
+  await expect(config("llama", { "llama.expert_count": asU32(8) }))
+    .rejects.toThrow("expert_used_count");
+});
+
+test("qwen3moe normalises its weights unless the file says otherwise", async () => {
+  const fields = {
+    "qwen3moe.expert_count": asU32(8),
+    "qwen3moe.expert_used_count": asU32(2),
+    "qwen3moe.expert_feed_forward_length": asU32(24),
+  };
+  const expected = { model_type: "qwen3_moe", moe_intermediate_size: 24, norm_topk_prob: true };
+  expect(await config("qwen3moe", fields)).toMatchObject(expected);
+  const own = { ...fields, "qwen3moe.expert_weights_norm": [7, new Uint8Array([0])] as const };
+  expect(await config("qwen3moe", own)).toMatchObject({ ...expected, norm_topk_prob: false });
+});
+
+test("gemma3 has the constants of its family, and those of its largest model", async () => {
+  const fields = { "gemma3.attention.key_length": asU32(32) };
+  expect(await config("gemma3", fields)).toMatchObject({
+    ...{ model_type: "gemma3_text", unit_offset_norms: false, query_pre_attn_scalar: 32 },
+    ...{ rope_theta: 1e6, rope_local_base_freq: 10_000, final_logit_softcapping: null },
+  });
+  const largest = { ...fields, "gemma3.block_count": asU32(62) };
+  expect(await config("gemma3", largest)).toMatchObject({ query_pre_attn_scalar: 16 });
 });

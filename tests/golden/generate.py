@@ -65,6 +65,26 @@ def randomize(model, config):
             tensor.data.copy_(config.initializer_range * torch.randn_like(tensor))
 
 
+def golden_tensors(model, generator=None):
+    """What golden.safetensors holds, and the least distance of a greedy token from the next best."""
+    config = model.config
+    tensors = {}
+    margin = float("inf")
+    for n, length in enumerate(LENGTHS):
+        ids = torch.randint(3, config.vocab_size, (1, length), generator=generator)
+        output = model(ids, output_hidden_states=True, use_cache=False)
+        tensors[f"input_ids.{n}"] = ids[0].to(torch.int32)
+        tensors[f"logits.{n}"] = output.logits[0].contiguous()
+        for layer in range(config.num_hidden_layers):
+            tensors[f"hidden.{n}.{layer}"] = output.hidden_states[layer][0].contiguous()
+        for _ in range(NUM_GREEDY):
+            best = model(ids, use_cache=False).logits[:, -1].topk(2)
+            margin = min(margin, float(best.values[0, 0] - best.values[0, 1]))
+            ids = torch.cat([ids, best.indices[:, :1]], dim=1)
+        tensors[f"greedy.{n}"] = ids[0, length:].to(torch.int32).contiguous()
+    return tensors, margin
+
+
 def generate(name, folder):
     kind, fields = CASES[name]
     config = getattr(transformers, kind)(**{**BASE, **fields})
@@ -78,19 +98,8 @@ def generate(name, folder):
     model = transformers.AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager")
     model.eval()
-    tensors = {}
     with torch.no_grad():
-        for n, length in enumerate(LENGTHS):
-            ids = torch.randint(3, config.vocab_size, (1, length))
-            output = model(ids, output_hidden_states=True)
-            tensors[f"input_ids.{n}"] = ids[0].to(torch.int32)
-            tensors[f"logits.{n}"] = output.logits[0].contiguous()
-            for layer in range(config.num_hidden_layers):
-                tensors[f"hidden.{n}.{layer}"] = output.hidden_states[layer][0].contiguous()
-            for _ in range(NUM_GREEDY):
-                last = model(ids).logits[:, -1]
-                ids = torch.cat([ids, last.argmax(-1, keepdim=True)], dim=1)
-            tensors[f"greedy.{n}"] = ids[0, length:].to(torch.int32).contiguous()
+        tensors, _ = golden_tensors(model)
     save_file(tensors, str(folder / "golden.safetensors"))
     print(name, json.dumps({k: str(tuple(v.shape)) for k, v in tensors.items() if "logits" in k}))
 

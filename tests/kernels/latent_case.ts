@@ -45,6 +45,7 @@ export async function latentHeads(
 export const LATENT_SHAPES: readonly LatentShape[] = [
   { numHeads: 1, latentDim: 4, nopeDim: 1, ropeDim: 4, valueDim: 1 },
   { numHeads: 3, latentDim: 36, nopeDim: 10, ropeDim: 12, valueDim: 7 },
+  { numHeads: 2, latentDim: 33, nopeDim: 5, ropeDim: 6, valueDim: 4 },
   { numHeads: 4, latentDim: 32, nopeDim: 32, ropeDim: 16, valueDim: 24 },
   { numHeads: 5, latentDim: 544, nopeDim: 20, ropeDim: 64, valueDim: 18 },
 ];

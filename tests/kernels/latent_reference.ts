@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { latentWidth } from "../../src/kernels/latent_cache.ts";
 import {
   type Expected,
   projectionReference,
@@ -106,6 +107,25 @@ export function latentValueReference(
     bounds.set(own.bounds, row * valueDim);
   }
   return { values, bounds };
+}
+
+/**
+ * Rows [latentDim + ropeDim] as the kernels keep them: latent and key each with zeros behind them, up
+ * to a multiple of 4.
+ */
+export function wholeQuads<T extends Float32Array | Float64Array>(
+  rows: T,
+  { latentDim, ropeDim }: { readonly latentDim: number; readonly ropeDim: number },
+): T {
+  const [stride, keyAt] = [latentDim + ropeDim, Math.ceil(latentDim / 4) * 4];
+  const width = latentWidth({ latentDim, ropeDim });
+  const Rows = rows.constructor as new (length: number) => T;
+  const wide = new Rows(rows.length / stride * width);
+  for (let from = 0, to = 0; from < rows.length; from += stride, to += width) {
+    wide.set(rows.subarray(from, from + latentDim), to);
+    wide.set(rows.subarray(from + latentDim, from + stride), to + keyAt);
+  }
+  return wide;
 }
 
 /** Turns all of each head of x [tokens, numHeads, ropeDim]. */

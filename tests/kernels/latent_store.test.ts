@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { BLOCK_SIZE } from "../../src/core.ts";
 import { f16ToNumber } from "../../src/formats/f16.ts";
-import { latentBytes } from "../../src/kernels/latent_cache.ts";
+import { latentBytes, latentWidth } from "../../src/kernels/latent_cache.ts";
 import { latentStore } from "../../src/kernels/latent_store.ts";
 import type { Expected } from "../reference.ts";
-import { latentRowsReference } from "./latent_reference.ts";
+import { latentRowsReference, wholeQuads } from "./latent_reference.ts";
 import { expectWithin } from "./expect_within.ts";
 import { openTestGpu, POISON } from "./gpu.ts";
 import { angleTable, THETA, tokenRowsOf } from "./latent_case.ts";
@@ -26,6 +26,7 @@ interface StoreShape {
 const SHAPES: readonly StoreShape[] = [
   { latentDim: 4, ropeDim: 4, isInterleaved: true },
   { latentDim: 36, ropeDim: 12, isInterleaved: false },
+  { latentDim: 33, ropeDim: 6, isInterleaved: true },
   { latentDim: 300, ropeDim: 64, isInterleaved: true },
 ];
 
@@ -83,14 +84,18 @@ function halved({ values, bounds }: Expected): Expected {
 describe.each(SHAPES)(
   "latent_store of $latentDim + $ropeDim, interleaved $isInterleaved",
   (shape) => {
-    const width = shape.latentDim + shape.ropeDim;
-    const expected = latentRowsReference(operands(shape).projected, {
+    const width = latentWidth(shape);
+    const rows = latentRowsReference(operands(shape).projected, {
       ...shape,
       normWeight: operands(shape).normWeight,
       eps: EPS,
       positions: POSITIONS,
       theta: THETA,
     });
+    const expected = {
+      values: wholeQuads(rows.values, shape),
+      bounds: wholeQuads(rows.bounds, shape),
+    };
 
     for (const { name, tuning } of sumVariants(gpu.context.capabilities)) {
       test.each([false, true])(`writes each row to its slot, ${name}, f16 %s`, async (isF16) => {

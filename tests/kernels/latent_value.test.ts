@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { latentValue } from "../../src/kernels/latent_value.ts";
 import type { Tuning } from "../../src/kernels/tuning.ts";
-import { type LatentShape, latentValueReference } from "./latent_reference.ts";
+import { type LatentShape, latentValueReference, wholeQuads } from "./latent_reference.ts";
 import { bitsOf, expectWithin } from "./expect_within.ts";
 import { openTestGpu } from "./gpu.ts";
 import { LATENT_SHAPES, latentHeads } from "./latent_case.ts";
@@ -23,11 +23,12 @@ async function run(
   },
 ): Promise<Float32Array<ArrayBuffer>> {
   const { numHeads, valueDim, ropeDim, weight } = heads;
+  const rows = wholeQuads(seen, { latentDim: weight.numCols, ropeDim });
   const numTokens = seen.length / (numHeads * (weight.numCols + ropeDim));
   const y = await gpu.output(numTokens * numHeads * valueDim);
   await gpu.run(latentValue(await gpu.kernels({ numTokens }, tuning), {
     ...heads,
-    seen: await gpu.upload(seen),
+    seen: await gpu.upload(rows),
     y,
     numTokens,
   }));
@@ -46,7 +47,7 @@ describe.each(LATENT_SHAPES)("latent_value of $numHeads heads of $latentDim", (s
 });
 
 describe("latent_value", () => {
-  const shape = LATENT_SHAPES[2]!;
+  const shape = LATENT_SHAPES[3]!;
 
   test.each(["q8_0", "q4_1"] as const)("reads %s, in parts that cut a head", async (format) => {
     const heads = await latentHeads(gpu, shape, { format, cuts: [40, 100, 30] });

@@ -38,6 +38,7 @@ import { deltaRule } from "../../src/kernels/delta_rule.ts";
 import { deltaSolve } from "../../src/kernels/delta_solve.ts";
 import { gateHeads } from "../../src/kernels/gate_heads.ts";
 import { gatedNorm } from "../../src/kernels/gated_norm.ts";
+import { resizeHeads } from "../../src/kernels/resize_heads.ts";
 import { splitGate } from "../../src/kernels/split_gate.ts";
 import { softcap } from "../../src/kernels/softcap.ts";
 import { defaultTuning, type Tuning } from "../../src/kernels/tuning.ts";
@@ -303,6 +304,13 @@ const CALLS: Readonly<Record<string, { calls: Calls; tunings?: readonly Partial<
         gatedNorm(kernels, { ...NORM, shape, projected: buffer, numTokens: 2 })
       ),
     tunings: FLAGS.map((useSubgroups) => ({ useSubgroups })),
+  },
+  resize_heads: {
+    calls: (kernels) => [
+      resizeHeads(kernels, {
+        ...{ x: buffer, y: buffer, numHeads: 3, fromDim: 18, toDim: 20, numTokens: 2 },
+      }),
+    ],
   },
   split_gate: {
     calls: (kernels) => [

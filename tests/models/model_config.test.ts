@@ -138,10 +138,14 @@ describe("biases", () => {
   });
 });
 
-test("activations other than silu are refused", () => {
+test("the MLP's activation has the names that transformers gives it", () => {
+  const names = { swish: "silu", gelu_new: "gelu_pytorch_tanh", gelu_fast: "gelu_pytorch_tanh" };
   for (const modelType of MODEL_TYPES) {
     expect(() => read(modelType, { hidden_act: "gelu" }))
-      .toThrow('"hidden_act" must be "silu", found "gelu"');
-    expect(read(modelType, { hidden_act: null }).modelType).toBe(modelType);
+      .toThrow('"hidden_act" must be "silu" or "swish" or "gelu_pytorch_tanh" or');
+    expect(read(modelType, { hidden_act: null }).activation).toBe("silu");
+    for (const [hidden_act, activation] of Object.entries(names)) {
+      expect(read(modelType, { hidden_act }).activation).toBe(activation);
+    }
   }
 });

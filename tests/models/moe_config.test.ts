@@ -24,6 +24,13 @@ describe("absent fields are what transformers 5.17 makes of them", () => {
     expect(read(modelType).moe).toMatchObject(moe);
   });
 
+  test.each(SPARSE)("%s has no activation but silu", (modelType) => {
+    expect(read(modelType, { hidden_act: "swish" }).moe).not.toBeNull();
+    expect(() => read(modelType, { hidden_act: "gelu_new" })).toThrow(
+      '"hidden_act" must be "silu"',
+    );
+  });
+
   test("of the layers around them", () => {
     expect(read("qwen3_moe")).toMatchObject({ numKvHeads: 4, headDim: 8, rmsNormEps: 1e-6 });
     expect(read("mixtral", { head_dim: null })).toMatchObject({

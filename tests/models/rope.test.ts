@@ -59,7 +59,12 @@ describe("theta and scaling", () => {
       .toThrow('"original_max_position_embeddings" must be an integer from 1');
   });
 
-  test.each(["longrope", "dynamic"])("%s is refused by its name", (type) => {
+  test("dynamic scaling changes nothing within the length that the model knows", () => {
+    const dynamic = { rope_scaling: { type: "dynamic", factor: 4 } };
+    expect(rope(dynamic)).toEqual(rope({ rope_scaling: null }));
+  });
+
+  test.each(["longrope", "proportional"])("%s is refused by its name", (type) => {
     for (const key of ["rope_type", "type"]) {
       const message = `Rope scaling "${type}" is not supported: supported are "default", "linear"`;
       expect(() => rope({ rope_scaling: { [key]: type, factor: 4 } })).toThrow(message);

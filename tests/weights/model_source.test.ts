@@ -127,7 +127,19 @@ test("a tensor in a type that no kernel reads fails for who needs it", async () 
   const model = await openGgufModel(source, { name: "m" });
   expect(model.tensors.has("model.embed_tokens.weight")).toBe(false);
   expect(() => requireTensor(model, "model.embed_tokens.weight")).toThrow(
-    'Cannot read "m": tensor "model.embed_tokens.weight" is Q5_K, which is not supported: use a ' +
-      "model in one of F32, F16, BF16, Q4_0, Q4_1, Q8_0, Q4_K, Q6_K",
+    'Cannot read "m": tensor "model.embed_tokens.weight" is Q5_K, which is not supported: use ' +
+      "the model's repository in BF16 or a GGUF file of it, in one of F32, F16, BF16, Q4_0, Q4_1, " +
+      "Q8_0, Q4_K, Q6_K",
   );
+});
+
+test.each([
+  ["F8_E4M3", "model.layers.0.mlp.up_proj.weight", "model.layers.0.mlp.up_proj.weight"],
+  ["U8", "model.layers.0.mlp.experts.down_proj", "model.layers.0.mlp.experts.down_proj_blocks"],
+  ["I32", "model.layers.0.mlp.up_proj.weight", "model.layers.0.mlp.up_proj.qweight"],
+  ["I32", "model.layers.0.mlp.up_proj.weight", "model.layers.0.mlp.up_proj.weight_packed"],
+])("values packed as %s are named where %s is wanted", (typeName, wanted, stored) => {
+  const model = { name: "m", tensors: new Map(), unreadable: new Map([[stored, typeName]]) };
+  expect(() => requireTensor(model, wanted))
+    .toThrow(`tensor "${stored}" is ${typeName}, which is not supported: use the model's`);
 });
