@@ -11,6 +11,11 @@ function milliseconds(run: () => void): number {
   return performance.now() - start;
 }
 
+/** The better of two runs: others use the machine as well. */
+function leastMilliseconds(run: () => void): number {
+  return Math.min(milliseconds(run), milliseconds(run));
+}
+
 for (const { name, load } of realTokenizers()) {
   test(`1 MiB of one character is encoded in linear time: ${name}`, () => {
     const tokenizer = load();
@@ -18,8 +23,8 @@ for (const { name, load } of realTokenizers()) {
     for (const character of CHARACTERS) {
       const text = (numBytes: number) => character.repeat(numBytes / byteLength(character));
       tokenizer.encode(text(MIB / 8));
-      const eighthMs = milliseconds(() => tokenizer.encode(text(MIB / 8)));
-      const wholeMs = milliseconds(() => tokenizer.encode(text(MIB)));
+      const eighthMs = leastMilliseconds(() => tokenizer.encode(text(MIB / 8)));
+      const wholeMs = leastMilliseconds(() => tokenizer.encode(text(MIB)));
       times[JSON.stringify(character)] = Math.round(wholeMs);
       // Linear is 8, quadratic 64. The claim is 1 s on a quiet machine; this one may be busy.
       expect(wholeMs / (eighthMs + 5), `growth for ${JSON.stringify(character)}`).toBeLessThan(30);
